@@ -10,7 +10,7 @@ use model::mail::message::{FlagChange, MessageQuery, Moved, Page, Summary};
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::Spool;
 use model::problem::{Code, Problem};
-use model::submission::{Receipt, State, SubmissionStatus};
+use model::submission::{Accepted, State, SubmissionStatus};
 
 /// Refuses every call.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Capabilities for Powerless {
     fn mailboxes<'a>(&'a self, _: &'a Grant, _: bool) -> Answer<'a, Vec<Mailbox>> {
         none()
     }
-    fn submit<'a>(&'a self, _: &'a Grant, _: Draft) -> Answer<'a, Receipt> {
+    fn submit<'a>(&'a self, _: &'a Grant, _: Draft) -> Answer<'a, Accepted> {
         none()
     }
     fn submission<'a>(&'a self, _: &'a Grant, _: &'a str) -> Answer<'a, SubmissionStatus> {

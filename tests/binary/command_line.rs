@@ -1,7 +1,8 @@
 //! Tests of the command line: tokens and accounts, with the password on standard input, against a
 //! host that serves a configuration.
 
-use std::io::Write;
+use std::fs;
+use std::io::{PipeWriter, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -275,6 +276,55 @@ fn an_unusable_configuration_is_named() {
     assert!(said(&missing).contains("nowhere.toml"), "{}", said(&missing));
     let usage = Command::new(binary()).arg("serve").output().unwrap();
     assert_eq!(usage.status.code(), Some(2));
+}
+
+/// As `| head -1` leaves them.
+#[test]
+fn a_reader_that_leaves_ends_a_command_quietly() {
+    let site = Site::new(None, &[]);
+    let host = site.start();
+    let (config, token, url) = (site.config(), site.token_file(), host.url());
+    let (config, token) = (config.to_str().unwrap(), token.to_str().unwrap());
+    let there = ["--token-file", token, "--url", &url];
+    let check = |args: &[&str]| {
+        let mut command = Command::new(binary());
+        let ended = command.args(args).stdout(without_reader()).output().unwrap();
+        let said = said(&ended);
+        assert_eq!(ended.status.code(), Some(141), "{args:?}: {said}");
+        assert!(!said.contains("panicked") && !said.contains("postlet: "), "{args:?}: {said}");
+    };
+    check(&["doctor", "--offline", "--config", config]);
+    check(&["doctor", "--offline", "--json", "--config", config]);
+    check(&[&["token", "list"][..], &there].concat());
+    check(&[&["token", "create", "--scope", "read"][..], &there].concat());
+    check(&[&["account", "list", "--json"][..], &there].concat());
+    host.stop();
+    check(&["up", "--config", config]);
+}
+
+#[test]
+fn a_command_goes_on_without_a_reader_of_standard_error() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (manifest, fresh) = (scratch.path().join("spin.toml"), scratch.path().join("fresh"));
+    let own = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
+        [[trigger.http]]\nroute = \"/own\"\ncomponent = \"own\"\n[component.own]\n\
+        source = \"own.wasm\"\n[component.own.build]\ncommand = \"touch own.wasm\"\n";
+    fs::write(&manifest, own).unwrap();
+    for (args, status) in [
+        (&["build", "--manifest", manifest.to_str().unwrap()][..], 0),
+        (&["new", fresh.to_str().unwrap()], 0),
+        (&["up", "--config", "nowhere.toml"], 1),
+    ] {
+        let mut command = Command::new(binary());
+        let ended = command.args(args).stderr(without_reader()).output().unwrap();
+        assert_eq!(ended.status.code(), Some(status), "{args:?}");
+    }
+}
+
+fn without_reader() -> PipeWriter {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer
 }
 
 struct Shell<'a> {

@@ -99,8 +99,12 @@ fn one_key_is_one_submission() {
         let headers = [("content-type", "application/json"), ("idempotency-key", key)];
         client.call("POST", &path, &headers, body.as_bytes())
     };
-    let first = keyed(&mut operator, "one", &draft("a")).expect(202);
-    let replay = keyed(&mut operator, "one", &draft("a")).expect(202);
+    let first = keyed(&mut operator, "one", &draft("a"));
+    assert_eq!(first.header("idempotent-replayed"), None);
+    let first = first.expect(202);
+    let replay = keyed(&mut operator, "one", &draft("a"));
+    assert_eq!(replay.header("idempotent-replayed"), Some("true"));
+    let replay = replay.expect(202);
     assert_eq!(first["submissionId"], replay["submissionId"]);
     assert_eq!(first["messageId"], replay["messageId"]);
     // The same draft in another JSON spelling.

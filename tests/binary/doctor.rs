@@ -190,26 +190,78 @@ fn an_application_whose_component_cannot_be_read_is_reported() {
     }
 }
 
-/// As a disk with errors is mounted again: read-only.
+/// A disk that is mounted read-only after an error, a full one, one of another user, and a mount within.
 #[test]
 fn a_data_directory_that_cannot_be_written_is_reported() {
-    let site = Site::new(None, &[]);
-    let data = site.token_file().parent().unwrap().to_owned();
-    fs::create_dir(&data).unwrap();
-    let script = "mount -t tmpfs -o ro,mode=700 none \"$1\" || exit 77; \"$2\" doctor --json --offline --config \"$3\"";
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script, "sh"]).arg(&data).arg(binary());
-    let output = command.arg(site.config()).output().unwrap();
-    // This user may not mount.
-    if output.status.code() == Some(77) {
-        return;
+    let doctor = "\"$2\" doctor --json --offline --config \"$3\"";
+    let data =
+        |options: &str| format!("mount -t tmpfs -o mode=700,{options} none \"$1\" || exit 77; ");
+    // (preparation, the check that fails, its finding, its advice)
+    for (before, name, told, advice) in [
+        (data("ro"), "data", "mounted read-only", "mount it for writing"),
+        (
+            data("size=256k") + "dd if=/dev/zero of=\"$1/all\" bs=4k 2>/dev/null; ",
+            "data",
+            "is full: 0 KiB are free",
+            "free disk space",
+        ),
+        (data("nr_inodes=1"), "data", "is full: no inode is free", "`df -i`"),
+        (
+            "sed -i s,\\\"data\\\",\\\"data/in\\\", \"$3\"; ".to_owned() + &data("ro"),
+            "data",
+            "does not exist, and cannot be created in ",
+            "install -d",
+        ),
+        (
+            data("size=8m") + "mkdir \"$1/spool\"; mount -t tmpfs -o ro none \"$1/spool\"; ",
+            "spool",
+            "mounted read-only",
+            "until then no upload is accepted",
+        ),
+        (
+            "chmod 755 \"$1/..\"; setpriv --reuid 65534 --clear-groups test -x \"$2\" || exit 77; \
+             setpriv --reuid 65534 --clear-groups "
+                .to_owned(),
+            "data",
+            "this user may not write to",
+            "chown -R USER",
+        ),
+    ] {
+        let site = Site::new(None, &[]);
+        fs::create_dir(site.data()).unwrap();
+        let script = before + doctor;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script, "sh"]).arg(site.data()).arg(binary());
+        let output = command.arg(site.config()).output().unwrap();
+        // This user may not mount, or no other user may run the binary.
+        if output.status.code() == Some(77) {
+            continue;
+        }
+        let text = String::from_utf8(output.stdout).unwrap();
+        let seen: Value = serde_json::from_str(&text).unwrap();
+        let checks = seen["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == name).unwrap();
+        assert_eq!(check["state"], "failed", "{script}: {text}");
+        assert!(check["told"].as_str().unwrap().contains(told), "{script}: {text}");
+        assert!(check["advice"].as_str().unwrap().contains(advice), "{script}: {text}");
     }
-    let text = String::from_utf8(output.stdout).unwrap();
-    let told: Value = serde_json::from_str(&text).unwrap();
-    let checks = told["checks"].as_array().unwrap();
-    let check = checks.iter().find(|check| check["name"] == "data").unwrap();
-    assert_eq!(check["state"], "failed", "{text}");
-    assert!(check["told"].as_str().unwrap().contains("mounted read-only"), "{text}");
+}
+
+/// A directory that is not there yet.
+#[test]
+fn a_data_directory_that_the_first_start_makes_is_no_fault_unless_a_file_is_in_its_place() {
+    let site = Site::new(None, &[]);
+    let text = fs::read_to_string(site.config()).unwrap();
+    let within = |above: &str| {
+        fs::write(site.config(), text.replace("\"data\"", &format!("\"{above}/data\""))).unwrap();
+    };
+    within("spin.toml");
+    fs::write(site.config().with_file_name("spin.toml"), "").unwrap();
+    let seen = Seen::of(&site, &["--offline"]);
+    assert_eq!(seen.state("data"), "failed", "{}", seen.text);
+    assert!(seen.advice("data").contains("another path"), "{}", seen.text);
+    within("not/yet");
+    assert_eq!(Seen::of(&site, &["--offline"]).state("data"), "ok");
 }
 
 /// The output of the command.

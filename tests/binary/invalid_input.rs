@@ -159,6 +159,11 @@ fn an_invalid_body_is_refused_by_member() {
     for (body, pointer) in draft {
         refused(&mut demo, body, "invalid-draft", pointer);
     }
+    let named = r#"{"to":[{"email":"Bob <bob@mailroom.test>"}],"text":"x"}"#;
+    let problem = demo.call("POST", SEND, &[JSON], named.as_bytes()).expect(422);
+    let want = "/to/0/email: `Bob <bob@mailroom.test>` is not a single address of the form \
+                local@domain: give `bob@mailroom.test` alone here, and `Bob` as its `name`";
+    assert_eq!(problem["detail"], want, "{problem}");
     let foreign = format!("{{\"from\":{{\"email\":\"eve@mailroom.test\"}},{to}}}");
     check(&demo.call("POST", SEND, &[JSON], foreign.as_bytes()), 403, "foreign-sender");
     for text in ["", "{", "[1,", "{\"to\":[]}x", "\u{feff}{}", "nonsense"] {

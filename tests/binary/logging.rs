@@ -77,8 +77,9 @@ fn a_failure_is_one_entry_and_a_flood_of_them_is_bounded() {
     let account = connect(&mut operator, &account);
     let draft = json!({"to": [{"email": "bo@example.test"}], "subject": "trap", "text": "Hi"});
     let before = lines(&host).len();
-    let problem = operator.json("POST", &under(&account, "send"), &draft).expect(503);
-    assert_eq!(problem["code"], "filter-failed", "{problem}");
+    let problem = operator.json("POST", &under(&account, "send"), &draft).expect(500);
+    assert_eq!(problem["code"], "filter-broken", "{problem}");
+    assert_eq!(problem["retryable"], false, "{problem}");
     operator.get("/-/health").ended(200);
     let log = lines(&host);
     assert_eq!(log.len(), before + 1, "{:#?}", &log[before..]);

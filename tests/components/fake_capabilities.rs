@@ -21,7 +21,7 @@ use model::octets::{Octets, in_memory};
 use model::port::capabilities::{Body, Capabilities, Message};
 use model::port::spool::{Spool, SpoolError};
 use model::problem::{Code, Fault, Problem};
-use model::submission::{Receipt, RecipientVerdict, SentCopy, State, SubmissionStatus};
+use model::submission::{Accepted, Receipt, RecipientVerdict, SentCopy, State, SubmissionStatus};
 
 /// The recorded calls, in order.
 #[derive(Debug, Default)]
@@ -207,9 +207,14 @@ impl Capabilities for Desk {
         ready(Ok(Vec::new()))
     }
 
-    fn submit<'a>(&'a self, _: &'a Grant, draft: Draft) -> BoxFuture<'a, Result<Receipt, Problem>> {
+    fn submit<'a>(
+        &'a self,
+        _: &'a Grant,
+        draft: Draft,
+    ) -> BoxFuture<'a, Result<Accepted, Problem>> {
+        let is_replay = draft.subject.as_deref() == Some("again");
         self.drafts.lock().unwrap().push(draft);
-        ready(Ok(receipt()))
+        ready(Ok(Accepted { receipt: receipt(), is_replay }))
     }
 
     fn submission<'a>(

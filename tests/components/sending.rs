@@ -31,6 +31,18 @@ async fn a_json_draft_becomes_a_submission() {
 }
 
 #[tokio::test]
+async fn the_receipt_of_an_earlier_request_is_marked() {
+    let house = House::with("send").await;
+    for (subject, want) in [("once", None), ("again", Some("true"))] {
+        let draft = json!({"to": [{"email": "bo@example.net"}], "subject": subject, "text": "hi"});
+        let answer = house.ask("POST", "/send", "/send", JSON, draft.to_string()).await;
+        assert_eq!(answer.status(), 202, "{answer:?}");
+        let marked = answer.headers().get("idempotent-replayed");
+        assert_eq!(marked.map(|value| value.to_str().unwrap()), want, "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_form_becomes_a_submission_and_its_file_is_not_changed() {
     let house = House::with("send").await;
     let mut form = Vec::new();

@@ -1,7 +1,7 @@
 //! Faults of a message or a draft, as WIT returns them.
 //!
 //! A code is an enum here and a string in WIT; the list below has all codes of this component.
-//! Faults never repeat bytes of the message.
+//! Faults never repeat bytes of a message that was received; of a draft, an address.
 
 /// One fault. `pointer` is a JSON Pointer (RFC 6901) into the draft; empty when the fault concerns
 /// the message as a whole.

@@ -21,7 +21,7 @@ use model::port::accounts::Accounts;
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::{Payer, Spool, Spools};
 use model::problem::{Code, Problem, Protocol};
-use model::submission::{Receipt, State, SubmissionStatus};
+use model::submission::{Accepted, State, SubmissionStatus};
 use rules::foreign_text::printable;
 
 use crate::account_check::checker::Checker;
@@ -441,7 +441,7 @@ impl Capabilities for Engine {
         &'a self,
         grant: &'a Grant,
         draft: Draft,
-    ) -> BoxFuture<'a, Result<Receipt, Problem>> {
+    ) -> BoxFuture<'a, Result<Accepted, Problem>> {
         Box::pin(async move {
             let account = allow(grant, Scope::Send)?;
             submitter::submit(&self.submitter, &grant.caller, account, draft).await

@@ -130,6 +130,15 @@ pub struct Receipt {
     pub warnings: Vec<String>,
 }
 
+/// The result of `submit`: a submission, accepted now or by an earlier request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its receipt, with the current state.
+    pub receipt: Receipt,
+    /// Whether an earlier request with the same Idempotency-Key submitted it.
+    pub is_replay: bool,
+}
+
 /// The state of one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecipientVerdict {

@@ -26,14 +26,14 @@ pub struct Address<'a> {
     pub domain: String,
 }
 
-/// Why a text is not an address.
+/// Why a text is not an address. `Display` completes a sentence that begins with the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
     /// A character that could end a line or change the text direction.
     #[error("holds a control character")]
     ControlCharacter,
     /// Not exactly one `local@domain`.
-    #[error("not a single address of the form local@domain")]
+    #[error("is not a single address of the form local@domain")]
     Malformed,
 }
 

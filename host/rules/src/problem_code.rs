@@ -88,8 +88,11 @@ codes! {
     ForeignSender = 403, "foreign-sender", "The account may not send as this address", Never;
     /// A filter rejected the message; `filter` and `filterCode` say which and why.
     RejectedByFilter = 422, "rejected-by-filter", "A filter refused the message", Never;
-    /// A filter trapped or exceeded its time, and its binding fails closed.
+    /// A filter exceeded its time or a limit, and its binding fails closed.
     FilterFailed = 503, "filter-failed", "A filter that must see the message failed", Later;
+    /// A filter trapped, or returned edits that cannot be applied, and its binding fails closed. It would
+    /// do so again for the same message.
+    FilterBroken = 500, "filter-broken", "A filter that must see the message does not work", Never;
     /// A filter returned an edit that its manifest does not grant.
     EditNotGranted = 500, "edit-not-granted", "A filter made an edit that it is not granted", Never;
     /// A Content-Type that the operation does not accept.

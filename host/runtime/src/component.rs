@@ -1,5 +1,6 @@
 //! A compiled component, and its description.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use wasmtime::component::{Instance, InstancePre};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
-use crate::error::{EndpointError, RuntimeError, one_line};
+use crate::error::{Cause, EndpointError, RuntimeError, one_line};
 use crate::guest_state::{GuestState, HostAccess};
 use crate::limits::{Limits, time_budget};
 use crate::spawn::spawn;
@@ -19,7 +20,7 @@ use crate::wasm_engine::WasmEngine;
 use crate::wit::bindings::before_send::{BeforeSendFilter, BeforeSendFilterPre};
 use crate::wit::bindings::describes::exports::postlet::mail::describe;
 use crate::wit::bindings::describes::{Describes, DescribesPre};
-use crate::wrong_file::{by_exports, recognise};
+use crate::wrong_file::{by_exports, not_linked, recognise};
 
 /// Compiled, not yet linked. Cheap to clone.
 #[derive(Clone)]
@@ -131,6 +132,19 @@ impl Component {
         kind.imports(self.compiled.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
+    /// The error for a component with an import that the host does not have.
+    pub(crate) fn not_linked(&self, error: wasmtime::Error) -> RuntimeError {
+        let error: Cause = error.into();
+        let first: &(dyn Error + 'static) = error.as_ref();
+        let chain = std::iter::successors(Some(first), |&error| error.source());
+        let texts: Vec<String> = chain.map(ToString::to_string).collect();
+        let component = self.name().into();
+        match not_linked(&texts) {
+            Some(source) => RuntimeError::Wrong { component, source },
+            None => RuntimeError::Link { component, source: ErrorChain::of(error.as_ref()) },
+        }
+    }
+
     /// The error for a component that lacks the export of the role it was bound to.
     pub(crate) fn not_exported(
         &self,
@@ -167,9 +181,8 @@ impl Component {
         machine: &WasmEngine,
     ) -> Result<Option<Vec<Operation>>, RuntimeError> {
         // Linked as an endpoint is, but without capabilities: each traps when it is called.
-        let pre = machine.endpoints.instantiate_pre(&self.compiled).map_err(|error| {
-            RuntimeError::Link { component: (*self.name).into(), source: one_line(error) }
-        })?;
+        let pre = machine.endpoints.instantiate_pre(&self.compiled);
+        let pre = pre.map_err(|error| self.not_linked(error))?;
         let describes = DescribesPre::new(pre.clone()).is_ok();
         let mut instance = machine.instance(
             &self.name,

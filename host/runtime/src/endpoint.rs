@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
 use model::caller::Caller;
@@ -31,12 +31,16 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use crate::body::{Body, Client, Incoming, Outgoing, Wanted};
 use crate::component::Component;
-use crate::error::{AnswerFault, EndpointError, LimitKind, RuntimeError, one_line};
+use crate::error::{AnswerFault, EndpointError, LimitKind, RuntimeError};
 use crate::failure_log::Failure;
 use crate::guest_state::{GuestState, HostAccess};
 use crate::limits::{Limits, time_budget};
 use crate::spawn::{AbortOnDrop, spawn};
 use crate::wasm_engine::{Instance, WasmEngine};
+
+/// The header field of a response to a request whose Idempotency-Key was used before. The name is
+/// Stripe's: draft-ietf-httpapi-idempotency-key-header has none.
+pub const REPLAYED: &str = "idempotent-replayed";
 
 /// A component that serves HTTP, linked and ready. Cheap to share; requests do not wait for each
 /// other.
@@ -64,9 +68,8 @@ impl Endpoint {
         capabilities: Arc<dyn Capabilities>,
         limits: Limits,
     ) -> Result<Self, RuntimeError> {
-        let pre = machine.endpoints.instantiate_pre(&component.compiled).map_err(|error| {
-            RuntimeError::Link { component: component.name().into(), source: one_line(error) }
-        })?;
+        let pre = machine.endpoints.instantiate_pre(&component.compiled);
+        let pre = pre.map_err(|error| component.not_linked(error))?;
         let handler = match (ProxyPre::new(pre.clone()), ServicePre::new(pre)) {
             (Ok(pre), _) => Handler::P2(pre),
             (Err(_), Ok(pre)) => Handler::P3(pre),
@@ -130,6 +133,7 @@ impl Endpoint {
         let instance = self.machine.instance(&self.name, &self.limits, powers, place);
         let meter = Arc::clone(&instance.meter);
         let refused = instance.store.data().refused_status();
+        let replayed = instance.store.data().replayed();
         let is_head = request.method() == Method::HEAD;
         let client = Arc::new(Client::default());
         let request = with_authority(request)
@@ -161,6 +165,10 @@ impl Endpoint {
             Some(Err(_)) | None => self.check(head.status, &mut head.headers),
         };
         let length = checked.map_err(|error| failure.note(error))?;
+        if replayed.load(Relaxed) {
+            head.headers
+                .insert(HeaderName::from_static(REPLAYED), HeaderValue::from_static("true"));
+        }
         let wanted = match head.status {
             _ if is_head => Wanted::Head,
             StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED => {

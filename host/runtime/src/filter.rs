@@ -17,7 +17,7 @@ use model::port::filter::{BeforeSendFilter, FilterError};
 use wasmtime::component::Resource;
 
 use crate::component::Component;
-use crate::error::{EndpointError, RuntimeError, chain, one_line};
+use crate::error::{EndpointError, RuntimeError, chain};
 use crate::guest_state::{GuestState, HostAccess};
 use crate::limits::{Limits, time_budget};
 use crate::spawn::spawn;
@@ -45,10 +45,9 @@ impl Filter {
         limits: Limits,
     ) -> Result<Self, RuntimeError> {
         let pre = machine.filters.instantiate_pre(&component.compiled).map_err(|error| {
-            let name = component.name().into();
             match not_for_filters(component.imports().iter().map(String::as_str)) {
-                Some(source) => RuntimeError::Wrong { component: name, source },
-                None => RuntimeError::Link { component: name, source: one_line(error) },
+                Some(source) => RuntimeError::Wrong { component: component.name().into(), source },
+                None => component.not_linked(error),
             }
         })?;
         let pre = BeforeSendFilterPre::new(pre)

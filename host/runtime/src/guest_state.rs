@@ -9,8 +9,8 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use http::HeaderName;
 use model::caller::Caller;
@@ -44,6 +44,8 @@ pub(crate) struct GuestState {
     /// One more than the status that was refused for its response, unless it set another one later;
     /// 0 where there is none.
     status: Arc<AtomicU32>,
+    /// Whether the guest got the receipt of an earlier request.
+    replayed: Arc<AtomicBool>,
     stderr: Log,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -106,6 +108,7 @@ impl GuestState {
             meter,
             powers,
             status: Arc::default(),
+            replayed: Arc::default(),
             stderr,
             wasi: wasi.build(),
             http,
@@ -118,6 +121,16 @@ impl GuestState {
     /// One more than the refused status, or 0.
     pub(crate) fn refused_status(&self) -> Arc<AtomicU32> {
         Arc::clone(&self.status)
+    }
+
+    /// Whether the guest got the receipt of an earlier request with the same Idempotency-Key.
+    pub(crate) fn replayed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.replayed)
+    }
+
+    /// Records that the guest got such a receipt.
+    pub(crate) fn note_replay(&self) {
+        self.replayed.store(true, Relaxed);
     }
 
     /// Its last output on stderr, such as the message of a panic.

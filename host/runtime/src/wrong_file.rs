@@ -108,6 +108,42 @@ pub enum WrongFile {
         /// The interface.
         name: ErrorChain,
     },
+    /// A function that this version of `postlet:mail` does not have.
+    #[error(
+        "it imports `{function}` of `{interface}`, which this host's contract postlet:mail@{CONTRACT} \
+         does not have: take `wit/` from /-/wit.tar of the host, and build it again"
+    )]
+    NotInContract {
+        /// The function, or a resource.
+        function: ErrorChain,
+        /// Its interface.
+        interface: ErrorChain,
+    },
+    /// A function that `postlet:mail` has with another type.
+    #[error(
+        "it imports `{function}` of `{interface}` with another type than this host's contract \
+         postlet:mail@{CONTRACT} has it ({reason}): take `wit/` from /-/wit.tar of the host, and build \
+         it again"
+    )]
+    OtherType {
+        /// The function, or a resource.
+        function: ErrorChain,
+        /// Its interface.
+        interface: ErrorChain,
+        /// The linker's error.
+        reason: ErrorChain,
+    },
+    /// A function of another package than `postlet:mail`.
+    #[error(
+        "it imports `{function}` of `{interface}`, which this host does not have: it has \
+         postlet:mail@{CONTRACT}, and of WASI 0.2 and 0.3.0 the command line's interfaces and HTTP"
+    )]
+    NotHere {
+        /// The function, or a resource.
+        function: ErrorChain,
+        /// Its interface.
+        interface: ErrorChain,
+    },
     /// A program with a `main`.
     #[error(
         "it is a command (it exports `{0}`), and nothing of it answers requests or judges mail: in \
@@ -167,6 +203,31 @@ pub(crate) fn not_for_filters<'a>(imports: impl Iterator<Item = &'a str>) -> Opt
         first.get_or_insert(import);
     }
     first.map(|import| WrongFile::NotForFilters(name(import)))
+}
+
+/// The import that the linker refused, from the texts of its error, outermost first: wasmtime names it
+/// only there. None for other texts.
+pub(crate) fn not_linked(texts: &[String]) -> Option<WrongFile> {
+    fn quoted<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+        text.strip_prefix(before)?.split('`').next()
+    }
+    let [import, export, reasons @ ..] = texts else { return None };
+    let import = quoted(import, "component imports instance `")?;
+    // `[method]message.body` and `[constructor]spool` in the binary.
+    let function = quoted(export, "instance export `")?;
+    let function = function.rsplit_once(']').map_or(function, |(_, function)| function);
+    let is_ours = package(import).is_some_and(|(package, _, _)| package == "postlet:mail");
+    let is_missing = reasons.last()?.ends_with(" implementation is missing");
+    let (function, interface) = (name(function), name(import));
+    match (is_ours, is_missing) {
+        (true, true) => Some(WrongFile::NotInContract { function, interface }),
+        (true, false) => {
+            let reason = ErrorChain::words(foreign_text::within(2 * NAME, reasons.join(": ")));
+            Some(WrongFile::OtherType { function, interface, reason })
+        }
+        (false, true) => Some(WrongFile::NotHere { function, interface }),
+        (false, false) => None,
+    }
 }
 
 /// The kind of a component that lacks the export it was bound for.

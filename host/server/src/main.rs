@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use model::secret::Secret;
 use server::cli::Cli;
+use server::cli::output::{ReaderLeft, note};
 use server::compile;
 use server::config::master_key::{EnvironmentKeys, PREVIOUS, VARIABLE};
 use server::log;
@@ -82,11 +83,9 @@ fn take_secret(name: &str) -> Option<Secret> {
 fn exit_code(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<ReaderLeft>() => ExitCode::from(ReaderLeft::STATUS),
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the error message of a command")]
-            {
-                eprintln!("postlet: {error:#}");
-            }
+            note(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

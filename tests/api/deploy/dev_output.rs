@@ -103,7 +103,10 @@ async fn a_large_component_is_reported_and_endless_output_hides_no_failure() {
     let dev = Dev::start(&directory.path().join("spin.toml"));
     let line = dev.hears("compiling a large component");
     let bytes = format!("bytes={}", own.metadata().unwrap().len());
-    assert!(line.contains("component=own") && line.contains(&bytes), "{line}");
+    assert!(line.contains("component=\"own\"") && line.contains(&bytes), "{line}");
+    let line = dev.hears("the compilation of a component has ended");
+    let of = ["component=\"own\"", "tenant=\"demo\"", "seconds="];
+    assert!(of.iter().all(|part| line.contains(part)), "{line}");
     dev.hears("is served");
     for _ in 0..5 {
         assert!(dev.get("/own/log-flood").await.0 >= 500);

@@ -74,6 +74,54 @@ async fn the_error_for_a_common_wrong_file_says_what_to_do() {
     assert_eq!(site.get(Who::Acme, "/anything").await.status, 404);
 }
 
+/// An import of an interface that the host has without that function, or with another type.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_the_host_does_not_have_is_named_with_advice() {
+    let site = Site::start().await;
+    let mistyped = r#"(component (import "postlet:mail/accounts@0.1.0" (instance
+        (export "open" (func (param "id" u32))))))"#;
+    let method = r#"(component (import "postlet:mail/reading@0.1.0" (instance
+        (export "message" (type $message (sub resource)))
+        (export "[method]message.verdict" (func (param "self" (borrow $message)))))))"#;
+    let has = "this host's contract postlet:mail@0.1.0";
+    let advice = "take `wit/` from /-/wit.tar of the host, and build it again";
+    for (wasm, wants) in [
+        (
+            importing("postlet:mail/accounts@0.1.0"),
+            ["it imports `f` of `postlet:mail/accounts@0.1.0`, which ", has, advice],
+        ),
+        (
+            importing("postlet:mail/calendars@0.1.0"),
+            ["it imports `f` of `postlet:mail/calendars@0.1.0`, which ", has, advice],
+        ),
+        (
+            wat::parse_str(method).unwrap(),
+            ["it imports `message.verdict` of `postlet:mail/reading@0.1.0`, which ", has, advice],
+        ),
+        (
+            wat::parse_str(mistyped).unwrap(),
+            ["it imports `open` of `postlet:mail/accounts@0.1.0` with another type", has, advice],
+        ),
+        (
+            importing("wasi:keyvalue/store@0.2.0"),
+            [
+                "it imports `f` of `wasi:keyvalue/store@0.2.0`, which this host does not have",
+                "it has postlet:mail@0.1.0",
+                "HTTP",
+            ],
+        ),
+    ] {
+        for manifest in [ENDPOINT, FILTER] {
+            let told = site.deploy(manifest, &wasm).await.unwrap_err();
+            let place = "line 8: `component.own.source`: component own cannot be run: ";
+            assert!(told.starts_with(&format!("{place}{}", wants[0])), "{told}");
+            assert!(wants.iter().all(|want| told.contains(want)), "{told}");
+            assert!(!told.contains("linker") && told.len() < 600, "{told}");
+        }
+    }
+    assert_eq!(site.get(Who::Acme, "/anything").await.status, 404);
+}
+
 /// A component with one export and no imports.
 fn exporting(export: Option<&str>) -> Vec<u8> {
     let export =

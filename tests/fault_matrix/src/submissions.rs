@@ -235,8 +235,8 @@ async fn submit(fixture: &Fixture, subject: &str, to: &str) -> String {
         text: Some("Words.".to_owned()),
         ..Draft::default()
     };
-    let receipt = fixture.engine.submit(&fixture.grant, draft).await.unwrap();
-    receipt.submission.to_string()
+    let accepted = fixture.engine.submit(&fixture.grant, draft).await.unwrap();
+    accepted.receipt.submission.to_string()
 }
 
 /// Waits until the submission is in a state, at most until the deadline.

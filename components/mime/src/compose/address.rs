@@ -8,12 +8,12 @@
 use rules::address;
 use rules::address::InvalidAddress;
 
-/// Why an address was refused.
+/// Why an address was refused. `Display` completes a sentence that begins with the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error(transparent)]
     Invalid(#[from] InvalidAddress),
-    #[error("beyond ASCII, and so would need SMTPUTF8")]
+    #[error("goes beyond ASCII, and so would need SMTPUTF8")]
     NotAscii,
 }
 

@@ -11,9 +11,8 @@
 
 use std::collections::HashSet;
 
-use rules::address::InvalidAddress;
-
-use crate::compose::address::{Mailbox, Refusal};
+use crate::compose::address::Mailbox;
+use crate::compose::bad_address;
 use crate::compose::draft::{Draft, Stamp};
 use crate::compose::edit::Edit;
 use crate::fault::{Code, Fault};
@@ -205,12 +204,8 @@ impl Faults {
         match Mailbox::parse(email) {
             Ok(mailbox) => Some(mailbox),
             Err(refusal) => {
-                let code = match refusal {
-                    Refusal::Invalid(InvalidAddress::ControlCharacter) => Code::ControlCharacter,
-                    Refusal::Invalid(InvalidAddress::Malformed) => Code::BadAddress,
-                    Refusal::NotAscii => Code::NotAscii,
-                };
-                self.add(pointer, code, &refusal.to_string());
+                let (code, detail) = bad_address::describe(email, refusal);
+                self.add(pointer, code, &detail);
                 None
             }
         }

@@ -24,6 +24,7 @@ use crate::octets::{Buffered, Sink};
 pub mod draft;
 pub mod edit;
 pub mod address;
+pub mod bad_address;
 pub mod draft_check;
 pub mod transfer_encode;
 pub mod header_writer;

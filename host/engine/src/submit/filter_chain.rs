@@ -10,6 +10,9 @@
 //! edit that was not granted, since that is no accident, and a host without a free instance, since
 //! the filter did not cause it and it must not open a way past it.
 //!
+//! A filter that exceeded its time or a limit may succeed later; one that trapped, or returned edits
+//! that cannot be applied, would do so again for the same message, so the problem is not retryable.
+//!
 //! Invariant: after the chain, From and Message-ID are unchanged, and every failure is in the log
 //! and in the response.
 
@@ -129,16 +132,21 @@ impl Passing<'_> {
                 Err(problems::crowded(&what, why).with_extra("filter", &*binding.name))
             }
             Err(error) => {
-                let reason = match &error {
-                    FilterError::Trapped(_) => "it trapped".to_owned(),
-                    FilterError::Limit(which) => format!("it went over its limit of {which}"),
-                    FilterError::Timeout => format!(
-                        "it gave no verdict within the {} s that a message's filters have together",
-                        self.chain.settings.filter_time.as_secs()
-                    ),
-                    FilterError::Busy(_) => "it cannot run now".to_owned(),
+                let (code, reason) = match &error {
+                    FilterError::Trapped(_) => (Code::FilterBroken, "it trapped".to_owned()),
+                    FilterError::Limit(which) => {
+                        (Code::FilterFailed, format!("it went over its limit of {which}"))
+                    }
+                    FilterError::Timeout => {
+                        let within = self.chain.settings.filter_time.as_secs();
+                        let reason = format!(
+                            "it gave no verdict within the {within} s that a message's filters have together"
+                        );
+                        (Code::FilterFailed, reason)
+                    }
+                    FilterError::Busy(_) => (Code::FilterFailed, "it cannot run now".to_owned()),
                 };
-                self.failed(binding, &reason, Some(&error))
+                self.failed(binding, code, &reason, Some(&error))
             }
         }
     }
@@ -190,24 +198,26 @@ impl Passing<'_> {
                     Some(fault) => misapplied(fault, edits),
                     None => "its edits cannot be applied".to_owned(),
                 };
-                return self.failed(binding, &reason, None);
+                return self.failed(binding, Code::FilterBroken, &reason, None);
             }
             Err(error @ MimeError::Failed(_)) => {
-                return self.failed(binding, "its edits are too much for the writer", Some(&error));
+                let reason = "its edits are too much for the writer";
+                return self.failed(binding, Code::FilterFailed, reason, Some(&error));
             }
             Err(error @ MimeError::Busy(_)) => return Err(problems::composing(error)),
         };
         let limit = self.chain.settings.message_bytes;
         if edited.raw.size() > limit {
             let reason = format!("its edits make the message larger than {limit} bytes");
-            return self.failed(binding, &reason, None);
+            return self.failed(binding, Code::FilterBroken, &reason, None);
         }
         if edited.envelope.recipients.is_empty() {
-            return self.failed(binding, "its edits leave no recipient", None);
+            return self.failed(binding, Code::FilterBroken, "its edits leave no recipient", None);
         }
         let message = ComposedMessage::open(self.chain.mime, &edited.raw).await?;
         if !self.is_still(&message, &edited) {
-            return self.failed(binding, "its edits change who sends the message", None);
+            let reason = "its edits change who sends the message";
+            return self.failed(binding, Code::FilterBroken, reason, None);
         }
         (self.composed, self.message) = (edited, message);
         Ok(())
@@ -237,10 +247,11 @@ impl Passing<'_> {
             .with_extra("filterCode", code)
     }
 
-    /// Applies the binding of a filter that failed.
+    /// Applies the binding of a filter that failed; `code` is for the problem of a binding that fails closed.
     fn failed(
         &mut self,
         binding: &Binding,
+        code: Code,
         reason: &str,
         cause: Option<&dyn Error>,
     ) -> Result<(), Problem> {
@@ -259,7 +270,7 @@ impl Passing<'_> {
             OnError::Closed => {
                 let detail = format!("the filter `{}` failed: {reason}", binding.name);
                 // Without its cause, which is in the log now and needs no second entry.
-                Err(Problem::new(Code::FilterFailed, detail).with_extra("filter", &*binding.name))
+                Err(Problem::new(code, detail).with_extra("filter", &*binding.name))
             }
         }
     }

@@ -22,7 +22,7 @@ use model::port::mime::Mime;
 use model::port::outbox::{Acceptance, IdempotentReplay, Outbox};
 use model::problem::{Code, Problem};
 use model::submission::{
-    Idempotency, IdempotencyKey, NewSubmission, Receipt, State, SubmissionStatus,
+    Accepted, Idempotency, IdempotencyKey, NewSubmission, State, SubmissionStatus,
 };
 
 use crate::login::account_ref::AccountRef;
@@ -71,7 +71,7 @@ pub(crate) async fn submit(
     caller: &Caller,
     account: &Account,
     draft: Draft,
-) -> Result<Receipt, Problem> {
+) -> Result<Accepted, Problem> {
     let idempotency = match &caller.idempotency_key {
         Some(key) => Some(idempotency(key, &draft).await?),
         None => None,
@@ -90,7 +90,7 @@ pub(crate) async fn submit(
     match submitter.outbox.accept(submission).await.map_err(problems::store)? {
         Acceptance::Stored(receipt) => {
             submitter.slots.accepted(&AccountRef::of(account));
-            Ok(receipt)
+            Ok(Accepted { receipt, is_replay: false })
         }
         Acceptance::Replayed(replay) => replayed(replay),
     }
@@ -110,9 +110,9 @@ async fn idempotency(key: &IdempotencyKey, draft: &Draft) -> Result<Idempotency,
     Ok(Idempotency { key: key.clone(), digest })
 }
 
-fn replayed(replay: IdempotentReplay) -> Result<Receipt, Problem> {
+fn replayed(replay: IdempotentReplay) -> Result<Accepted, Problem> {
     match replay {
-        IdempotentReplay::Same(receipt) => Ok(receipt),
+        IdempotentReplay::Same(receipt) => Ok(Accepted { receipt, is_replay: true }),
         IdempotentReplay::Mismatch => {
             let detail = "the Idempotency-Key belongs to another message; use a new one";
             Err(Problem::new(Code::IdempotencyMismatch, detail))

@@ -190,14 +190,18 @@ async fn a_refusal_names_the_filter_and_its_code_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_failure_is_handled_as_the_binding_says_and_reported_to_the_sender() {
-    let failures: [fn() -> Act; 5] = [
-        || Act::Fail(FilterError::Trapped("unreachable".to_owned())),
-        || Act::Fail(FilterError::Limit("memory".to_owned())),
-        || Act::Fail(FilterError::Timeout),
-        || Act::Say(Verdict::Modify(vec![footer("lost"), field("X", "a\nb")])),
-        || Act::Say(Verdict::Modify(vec![Edit::RemoveRecipient("bo@example.net".to_owned())])),
+    // Each with whether a retry may succeed.
+    let failures: [(fn() -> Act, bool); 5] = [
+        (|| Act::Fail(FilterError::Trapped("unreachable".to_owned())), false),
+        (|| Act::Fail(FilterError::Limit("memory".to_owned())), true),
+        (|| Act::Fail(FilterError::Timeout), true),
+        (|| Act::Say(Verdict::Modify(vec![footer("lost"), field("X", "a\nb")])), false),
+        (
+            || Act::Say(Verdict::Modify(vec![Edit::RemoveRecipient("bo@example.net".to_owned())])),
+            false,
+        ),
     ];
-    for failure in failures {
+    for (failure, is_temporary) in failures {
         let shown = format!("{:?}", failure());
         let (host, log) = Story::new()
             .filter("weak", 1, OnError::Open, vec![failure()])
@@ -217,7 +221,9 @@ async fn a_failure_is_handled_as_the_binding_says_and_reported_to_the_sender() {
             .filter("after", 2, OnError::Closed, vec![])
             .bound();
         let problem = host.submit(None, mail()).await.unwrap_err();
-        assert_eq!(problem.code, Code::FilterFailed, "{shown}");
+        let code = if is_temporary { Code::FilterFailed } else { Code::FilterBroken };
+        assert_eq!((problem.code, problem.code.retryable()), (code, is_temporary), "{shown}");
+        assert_eq!(problem.retry_after.is_some(), is_temporary, "{shown}");
         assert_eq!(extra(&problem, "filter"), Some("strict"));
         assert!(!problem.detail.contains("unreachable"));
         assert_eq!(names(&log), ["strict"]);
@@ -256,7 +262,7 @@ async fn an_edit_that_was_not_granted_refuses_the_message_in_every_mode() {
 async fn a_filter_cannot_change_the_sender() {
     let edits = || modify(vec![field("From", "bela@example.com")]);
     let (host, _) = Story::new().filter("forger", 1, OnError::Closed, edits()).bound();
-    refused(host.submit(None, mail()).await, Code::FilterFailed);
+    refused(host.submit(None, mail()).await, Code::FilterBroken);
     let (host, _) = Story::new().filter("forger", 1, OnError::Open, edits()).bound();
     assert_eq!(host.submit(None, mail()).await.unwrap().warnings.len(), 1);
     assert_eq!(host.outbox.first(|new| new.sender.to_string()), "anna@example.com");
@@ -269,7 +275,7 @@ async fn edits_that_make_a_message_too_large_are_a_failure_of_the_filter() {
         Story::new().filter("wordy", 1, OnError::Closed, modify(vec![footer(&"x".repeat(300))]));
     story.host = Host::with(settings);
     let (host, _) = story.bound();
-    refused(host.submit(None, mail()).await, Code::FilterFailed);
+    refused(host.submit(None, mail()).await, Code::FilterBroken);
     assert!(host.submit(None, mail()).await.is_ok());
 }
 
@@ -344,7 +350,7 @@ async fn the_whole_chain_has_one_deadline() {
         host.clock.advance(REST);
         assert!(settle(submit.as_mut()));
     }
-    let receipt = answer.unwrap().unwrap();
+    let receipt = answer.unwrap().unwrap().receipt;
     assert_eq!(receipt.warnings.len(), 2, "{:?}", receipt.warnings);
     assert!(receipt.warnings.iter().all(|warning| warning.contains("within the 2 s")));
     assert_eq!(names(&log), ["shadow", "slow"], "nothing is left for the third");

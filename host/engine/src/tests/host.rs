@@ -18,7 +18,7 @@ use model::port::spawner::Spawner;
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::port::token_endpoint::TokenEndpoint;
 use model::problem::{Code, Problem};
-use model::submission::{IdempotencyKey, Receipt};
+use model::submission::{Accepted, IdempotencyKey, Receipt};
 
 use crate::discovery::Discovery;
 use crate::engine::Engine;
@@ -157,16 +157,25 @@ impl Host {
     }
 
     pub(crate) async fn submit(&self, key: Option<&str>, draft: Draft) -> Result<Receipt, Problem> {
+        self.accept(key, draft).await.map(|accepted| accepted.receipt)
+    }
+
+    pub(crate) async fn accept(
+        &self,
+        key: Option<&str>,
+        draft: Draft,
+    ) -> Result<Accepted, Problem> {
         self.submit_for(caller(&Scope::EVERY, key), draft).await
     }
 
     /// An anonymous submission.
     pub(crate) async fn submit_unknown(&self, draft: Draft) -> Result<Receipt, Problem> {
         let caller = Arc::unwrap_or_clone(caller(&Scope::EVERY, None));
-        self.submit_for(Arc::new(Caller { token: None, ..caller }), draft).await
+        let caller = Arc::new(Caller { token: None, ..caller });
+        self.submit_for(caller, draft).await.map(|accepted| accepted.receipt)
     }
 
-    async fn submit_for(&self, caller: Arc<Caller>, draft: Draft) -> Result<Receipt, Problem> {
+    async fn submit_for(&self, caller: Arc<Caller>, draft: Draft) -> Result<Accepted, Problem> {
         let grant = self.engine.open_account(&caller, "anna").await.unwrap();
         self.engine.submit(&grant, draft).await
     }

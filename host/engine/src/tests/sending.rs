@@ -62,8 +62,10 @@ async fn a_submission_wakes_the_driver() {
 #[tokio::test]
 async fn a_repeated_key_and_draft_return_the_first_receipt() {
     let host = Host::new();
-    let first = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
-    let again = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
+    let first = host.accept(Some("k"), draft(&["bo@example.net"])).await.unwrap();
+    let again = host.accept(Some("k"), draft(&["bo@example.net"])).await.unwrap();
+    assert_eq!((first.is_replay, again.is_replay), (false, true));
+    let (first, again) = (first.receipt, again.receipt);
     assert_eq!((&again.submission, &again.message_id), (&first.submission, &first.message_id));
     let other = host.submit(Some("k"), draft(&["bea@example.net"])).await;
     refused(other, Code::IdempotencyMismatch);

@@ -18,7 +18,7 @@ use crate::mail::message::{
 use crate::octets::Octets;
 use crate::port::spool::Spool;
 use crate::problem::{Fault, Problem};
-use crate::submission::{Receipt, State, SubmissionStatus};
+use crate::submission::{Accepted, State, SubmissionStatus};
 
 /// The capabilities behind a component's imports.
 pub trait Capabilities: Send + Sync + fmt::Debug {
@@ -87,7 +87,7 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         &'a self,
         grant: &'a Grant,
         draft: Draft,
-    ) -> BoxFuture<'a, Result<Receipt, Problem>>;
+    ) -> BoxFuture<'a, Result<Accepted, Problem>>;
     /// One submission.
     fn submission<'a>(
         &'a self,

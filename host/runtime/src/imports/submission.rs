@@ -33,8 +33,11 @@ impl submission::Host for GuestState {
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let draft = from_wit::draft(&mut self.table, draft)?;
-        let receipt = capabilities.submit(&grant, draft).await;
-        self.answer(receipt, to_wit::receipt)
+        let accepted = capabilities.submit(&grant, draft).await;
+        if accepted.as_ref().is_ok_and(|accepted| accepted.is_replay) {
+            self.note_replay();
+        }
+        self.answer(accepted, |accepted| to_wit::receipt(accepted.receipt))
     }
 
     async fn get(&mut self, account: Resource<Grant>, id: String) -> Answer<outcomes::Entry> {

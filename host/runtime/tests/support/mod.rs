@@ -20,7 +20,7 @@ use model::port::BoxFuture;
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
-use model::submission::{Receipt, State, SubmissionStatus};
+use model::submission::{Accepted, Receipt, State, SubmissionStatus};
 use runtime::Runtime;
 use runtime::body::Body;
 use runtime::endpoint::Endpoint;
@@ -236,7 +236,11 @@ impl Capabilities for OneAccount {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn submit<'a>(&'a self, _: &'a Grant, draft: Draft) -> BoxFuture<'a, Result<Receipt, Problem>> {
+    fn submit<'a>(
+        &'a self,
+        _: &'a Grant,
+        draft: Draft,
+    ) -> BoxFuture<'a, Result<Accepted, Problem>> {
         self.drafts.lock().unwrap().push(draft);
         let receipt = Receipt {
             submission: model::ids::SubmissionId::generate([3; 10]),
@@ -245,7 +249,7 @@ impl Capabilities for OneAccount {
             due: Timestamp::from_millis(0),
             warnings: Vec::new(),
         };
-        Box::pin(async { Ok(receipt) })
+        Box::pin(async { Ok(Accepted { receipt, is_replay: false }) })
     }
 
     fn submission<'a>(

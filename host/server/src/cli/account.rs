@@ -9,7 +9,8 @@ use model::ids::AccountId;
 use serde_json::{Value, json};
 
 use crate::cli::account_add::{ACCOUNT_EXAMPLES, NewAccount, add, test, verify};
-use crate::cli::api_client::{ApiClient, ApiError, ConnectionArgs, ended, say, text};
+use crate::cli::api_client::{ApiClient, ApiError, ConnectionArgs, ended, text};
+use crate::cli::output::say;
 use crate::cli::prompt::{Interaction, ask, password};
 use crate::cli::report::table;
 use crate::cli::{account_consent, report};

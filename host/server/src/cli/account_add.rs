@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::account_servers::{Login, Wanted, servers};
-use crate::cli::api_client::{ApiClient, ApiError, put, say, text, warn};
+use crate::cli::api_client::{ApiClient, ApiError, put, text};
+use crate::cli::output::{say, warn};
 use crate::cli::prompt::{INTERRUPTED, Interaction, ask, password, with_spinner};
 use crate::cli::{account_consent, report};
 use crate::os::task;

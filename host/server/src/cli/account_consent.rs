@@ -11,7 +11,8 @@ use model::instant::Timestamp;
 use model::port::clock::Clock;
 use serde_json::Value;
 
-use crate::cli::api_client::{ApiClient, ApiError, text, warn};
+use crate::cli::api_client::{ApiClient, ApiError, text};
+use crate::cli::output::warn;
 use crate::cli::prompt::{Interaction, with_spinner};
 use crate::os::clock::SystemClock;
 

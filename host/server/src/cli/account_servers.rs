@@ -10,7 +10,8 @@ use http::Method;
 use model::problem::Code;
 use serde_json::{Value, json};
 
-use crate::cli::api_client::{ApiClient, ApiError, put, text, warn};
+use crate::cli::api_client::{ApiClient, ApiError, put, text};
+use crate::cli::output::warn;
 use crate::cli::prompt::{Interaction, ask, with_spinner};
 use crate::cli::report;
 

@@ -1,13 +1,11 @@
 //! API client of the commands `account`, `token` and `key`: connection flags, requests, and
 //! output for a person or a script.
 //!
-//! A client like any other, without special access. Results go to standard output,
-//! everything else to standard error.
+//! A client like any other, without special access.
 //!
 //! Invariant: with `--json` there is exactly one document on standard output, on success
 //! and on failure.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -19,8 +17,9 @@ use model::problem::Code;
 use model::secret::Secret;
 use net::cli_client::Client;
 use net::tls::Trust;
-use rules::foreign_text::steers;
 use serde_json::{Value, json};
+
+use crate::cli::output::{inert, say, warn};
 
 /// Flags of the connection: the host's address, and the token.
 #[derive(Args, Debug)]
@@ -191,33 +190,6 @@ pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Prints a line on standard output.
-pub(crate) fn say(line: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{}", inert(line)).context("cannot write to standard output")
-}
-
-/// Prints a line on standard error.
-pub(crate) fn warn(line: &str) {
-    // Standard error may be closed.
-    let _ = writeln!(std::io::stderr(), "{}", inert(line));
-}
-
-/// Escapes control characters and bidirectional formatting characters as JSON does, since names are
-/// untrusted text. A JSON document keeps its meaning.
-fn inert(line: &str) -> String {
-    let mut safe = String::with_capacity(line.len());
-    for letter in line.chars() {
-        if matches!(letter, '\n' | '\t') || !steers(letter) {
-            safe.push(letter);
-        } else {
-            let mut units = [0; 2];
-            let units = letter.encode_utf16(&mut units).iter();
-            safe.extend(units.map(|unit| format!("\\u{unit:04x}")));
-        }
-    }
-    safe
-}
-
 /// The user's language as a language tag (RFC 5646), from the POSIX locale (`zh_CN.UTF-8`).
 fn language() -> String {
     let set =
@@ -280,16 +252,6 @@ mod tests {
             assert_eq!(in_the_clear(url), None, "{url}");
         }
         assert_eq!(in_the_clear("http://vm:7400").as_deref(), Some("vm"));
-    }
-
-    #[test]
-    fn control_characters_in_untrusted_text_are_escaped() {
-        assert_eq!(inert("a\tb\nc Grüße 你好"), "a\tb\nc Grüße 你好");
-        assert_eq!(inert("N\u{9b}31m\u{1b}[0m\u{202e}x"), "N\\u009b31m\\u001b[0m\\u202ex");
-        assert_eq!(inert("a\u{61c}\u{2060}b"), "a\\u061c\\u2060b");
-        let name = json!({"name": "N\u{9b}\u{2028}\u{feff}\u{e0001}"});
-        let read: Value = serde_json::from_str(&inert(&name.to_string())).unwrap();
-        assert_eq!(read, name);
     }
 
     #[test]

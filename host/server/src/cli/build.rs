@@ -12,6 +12,7 @@ use engine::app::manifest::component::{Build, Component};
 use rules::foreign_text::shown;
 use tokio::process::Command;
 
+use crate::cli::output::note;
 use crate::deploy::{directory_of, manifest_of};
 
 /// Runs `postlet build`.
@@ -46,7 +47,7 @@ pub(crate) async fn one(path: &Path, name: &str, component: &Component) -> anyho
     for command in &build.command {
         // Untrusted text: it may hold control characters.
         let text = shown(command);
-        say(&format!("building {name}: {text}"));
+        note(&format!("building {name}: {text}"));
         let status = Command::new("/bin/sh")
             .args(["-c", command])
             .current_dir(&directory)
@@ -81,12 +82,4 @@ pub(crate) async fn one(path: &Path, name: &str, component: &Component) -> anyho
 pub(crate) fn workdir(path: &Path, build: &Build) -> std::path::PathBuf {
     let base = directory_of(path);
     build.workdir.as_ref().map_or_else(|| base.to_owned(), |workdir| base.join(workdir))
-}
-
-/// Prints a line about the progress of a command on standard error, apart from the log.
-pub(crate) fn say(text: &str) {
-    #[expect(clippy::print_stderr, reason = "progress of a command, for the person who runs it")]
-    {
-        eprintln!("postlet: {text}");
-    }
 }

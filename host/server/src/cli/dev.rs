@@ -4,7 +4,6 @@
 //! in memory. The tokens that it prints are valid until it ends.
 
 use std::fs::Permissions;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -20,9 +19,8 @@ use net::egress_guard::{Egress, Rule};
 use rules::foreign_text::shown;
 use serde_json::{Value, json};
 
-use crate::cli::build::say;
 use crate::cli::curl_examples;
-use crate::cli::up::progress;
+use crate::cli::output::{note, say, warn};
 use crate::cli::watch::WatchedApplication;
 use crate::config::Config;
 use crate::deploy::{MOST_MANIFEST, manifest_of};
@@ -65,7 +63,7 @@ pub(crate) async fn run(
     machine: bool,
 ) -> anyhow::Result<()> {
     if !machine {
-        progress("Starting: compiling the components ...");
+        warn("Starting: compiling the components ...");
     }
     let scratch = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o700))
@@ -135,7 +133,7 @@ pub(crate) async fn run(
         (None, Err(why)) => {
             let edge = HttpListener::bind(SocketAddr::new(USUAL.ip(), 0)).await?;
             let address = edge.address()?;
-            say(&format!("{why:#}: serving at {address}; --listen names another address"));
+            note(&format!("{why:#}: serving at {address}; --listen names another address"));
             edge
         }
         (_, edge) => edge?,
@@ -153,7 +151,7 @@ pub(crate) async fn run(
         Some(own) => Some(own.start(&host, demo.clone(), url.clone()).await),
         None => {
             if is_application(Path::new("spin.toml")) {
-                say("./spin.toml is not served; to serve it: postlet dev --manifest spin.toml");
+                note("./spin.toml is not served; to serve it: postlet dev --manifest spin.toml");
             }
             None
         }
@@ -185,10 +183,7 @@ pub(crate) async fn run(
         text
     };
     let signals = Signals::watch(stop)?;
-    let mut out = std::io::stdout();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .context("cannot write to standard output")?;
+    say(&text)?;
     let watching =
         watcher.map(|watcher| task::spawn("manifest", watcher.run(Arc::downgrade(&host))));
     shutdown::run(host, edge, signals).await;

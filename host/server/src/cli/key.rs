@@ -4,7 +4,8 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::Value;
 
-use crate::cli::api_client::{ConnectionArgs, ended, say};
+use crate::cli::api_client::{ConnectionArgs, ended};
+use crate::cli::output::say;
 
 /// `postlet key …`
 #[derive(Debug, Subcommand)]

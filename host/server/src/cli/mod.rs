@@ -1,5 +1,6 @@
 //! Command line: arguments, subcommands, and the environment of each.
 
+pub mod output;
 mod watch_glob;
 mod build;
 mod new;

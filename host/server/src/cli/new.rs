@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::cli::build::say;
+use crate::cli::output::note;
 
 /// The template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub(crate) fn run(directory: &Path, kind: Kind) -> anyhow::Result<()> {
         write(&directory.join("wit").join(path), text)?;
     }
     let manifest = directory.join("spin.toml");
-    say(&format!(
+    note(&format!(
         "{} is an application with one {}, written in Rust; serve it with\n  postlet dev --manifest {}",
         directory.display(),
         kind.noun(),

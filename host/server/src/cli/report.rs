@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 
-use crate::cli::api_client::{advice, say, text, warn};
+use crate::cli::api_client::{advice, text};
+use crate::cli::output::{say, warn};
 
 /// Prints the steps, the warnings and the error of each server; advice for both is printed once.
 pub(crate) fn verification(verified: &Value) {

@@ -4,7 +4,8 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::cli::api_client::{ConnectionArgs, ended, put, say, text, warn};
+use crate::cli::api_client::{ConnectionArgs, ended, put, text};
+use crate::cli::output::{say, warn};
 use crate::cli::report::table;
 
 const TOKEN_EXAMPLES: &str = "\

@@ -10,6 +10,7 @@ use model::ids::TenantId;
 use rules::foreign_text::shown;
 use serde_json::json;
 
+use crate::cli::output::{say, warn};
 use crate::config::Config;
 use crate::config::master_key::{EnvironmentKeys, KeySource};
 use crate::host::stores::Stores;
@@ -45,7 +46,7 @@ pub(crate) async fn run(path: &Path, given: EnvironmentKeys, machine: bool) -> a
         write_private(&token_file, text.reveal())?;
     }
     if !machine {
-        progress("Starting: compiling the components ...");
+        warn("Starting: compiling the components ...");
     }
     let holder = holder(&stores, &token_file).await;
     let others: Vec<TenantId> = config
@@ -75,7 +76,7 @@ pub(crate) async fn run(path: &Path, given: EnvironmentKeys, machine: bool) -> a
     for (tenant, fault) in host.deployments.undeployed() {
         if !machine {
             let tenant = tenant.as_str();
-            progress(&shown(format_args!("The application of `{tenant}` is not served: {fault}")));
+            warn(&shown(format_args!("The application of `{tenant}` is not served: {fault}")));
         }
     }
     let line = if machine {
@@ -84,10 +85,7 @@ pub(crate) async fn run(path: &Path, given: EnvironmentKeys, machine: bool) -> a
         ready(&url, &token_file, holder.as_ref(), &others)
     };
     let signals = Signals::watch(stop)?;
-    let mut out = std::io::stdout();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .context("cannot write to standard output")?;
+    say(&line)?;
     shutdown::run(host, edge, signals).await;
     Ok(())
 }
@@ -130,12 +128,6 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     writeln!(file, "{text}")
         .and_then(|()| file.sync_all())
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Prints a line about the progress on standard error.
-pub(crate) fn progress(line: &str) {
-    // Standard error may be closed.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use engine::app::manifest::Manifest;
 use engine::app::manifest::trigger::Route;
 use model::ids::TenantId;
 
-use crate::cli::build::say;
+use crate::cli::output::note;
 use crate::cli::watch_glob::Snapshot;
 use crate::cli::{build, watch_glob};
 use crate::deploy::application::Variables;
@@ -98,7 +98,7 @@ impl Watcher {
         let built = self.seen.watched.keys();
         self.unbuilt.extend(built.filter(|name| !is_as_before(name)).cloned());
         let what = if edited { "the manifest" } else { "a file" };
-        say(&format!("{what} has changed"));
+        note(&format!("{what} has changed"));
         self.renew(host).await;
     }
 
@@ -109,18 +109,18 @@ impl Watcher {
             Ok(manifest) => {
                 self.served = true;
                 let places = places(&self.url, &manifest.routes);
-                say(&format!("{} is served{places}", self.own.manifest.display()));
+                note(&format!("{} is served{places}", self.own.manifest.display()));
             }
             Err(error) => {
-                say(&format!("{error:#}"));
+                note(&format!("{error:#}"));
                 if self.served {
-                    say("the previous version is still served");
+                    note("the previous version is still served");
                 } else {
                     // As in `up`: mail that a filter should see is not sent without it.
                     let (path, why) = (&self.own.manifest, format!("{error:#}"));
                     let held =
                         host.deployments.install_blocking_filters(&self.tenant, path, why).await;
-                    say(&format!("only the default application is served{held}"));
+                    note(&format!("only the default application is served{held}"));
                 }
             }
         }

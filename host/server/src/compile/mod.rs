@@ -11,13 +11,16 @@
 //! has just started, or from a cached file that this host authenticated.
 
 pub(crate) mod code_cache;
+mod progress;
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::Context;
+use model::ids::TenantId;
 use prometheus_client::metrics::counter::Counter;
 use runtime::Runtime;
 use runtime::component::{Component, Operation};
@@ -49,6 +52,8 @@ const MEMORY_FOR_GUEST: u64 = 32 << 30;
 /// Part of the cache key. It changes whenever a child begins to refuse components that it accepted, so
 /// that cached answers are not used.
 const CHECKS: &[u8] = b"types of exports";
+/// Bytes of a tenant's component that is logged before it is compiled: that takes seconds.
+const LARGE: usize = 1 << 20;
 /// Children at once.
 const CHILDREN: usize = 2;
 
@@ -114,13 +119,15 @@ impl Compiler {
         &self.children
     }
 
-    /// Compiles and describes a component in a child, or uses a cached answer.
+    /// Compiles and describes a component in a child, or uses a cached answer. `tenant` is its owner, for
+    /// the log; none for the embedded components.
     ///
     /// # Errors
     /// When the component is refused or exceeds a limit, or the child fails.
     pub(crate) async fn compile(
         &self,
         runtime: &Runtime,
+        tenant: Option<&TenantId>,
         name: &str,
         wasm: &[u8],
     ) -> Result<Compiled, CompileFault> {
@@ -129,7 +136,7 @@ impl Compiler {
         }
         let digest: [u8; 32] = Sha256::digest(wasm).into();
         let Some(cache) = self.cache.clone() else {
-            let answer = self.run(name, wasm).await?;
+            let answer = self.run(tenant, name, wasm).await?;
             return read_answer(runtime, name, digest, &answer);
         };
         let key = cache_key(runtime, digest);
@@ -143,15 +150,42 @@ impl Compiler {
         if let Some(compiled) = cached {
             return Ok(compiled);
         }
-        let answer = self.run(name, wasm).await?;
+        let answer = self.run(tenant, name, wasm).await?;
         let compiled = read_answer(runtime, name, digest, &answer)?;
         blocking(move || cache.keep(&key, &answer)).await?;
         Ok(compiled)
     }
 
-    /// Runs one child, and returns its output.
-    async fn run(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, CompileFault> {
+    /// Runs one child, as soon as there is a permit, and returns its output. Logs the progress of those
+    /// that take long.
+    async fn run(
+        &self,
+        tenant: Option<&TenantId>,
+        name: &str,
+        wasm: &[u8],
+    ) -> Result<Vec<u8>, CompileFault> {
         let _permit = self.permits.acquire().await.map_err(broken)?;
+        let (tenant, component) = (tenant.map(TenantId::as_str), name);
+        let mut is_logged = tenant.is_some() && wasm.len() >= LARGE;
+        if is_logged {
+            let bytes = wasm.len();
+            tracing::info!(tenant, component, bytes, "compiling a large component");
+        }
+        let still = |so_far: Duration| {
+            is_logged = true;
+            let seconds = so_far.as_secs();
+            tracing::info!(tenant, component, seconds, "still compiling a component");
+        };
+        let (answer, took) = progress::reported(self.child(name, wasm), still).await;
+        if is_logged {
+            let seconds = took.as_secs();
+            tracing::info!(tenant, component, seconds, "the compilation of a component has ended");
+        }
+        answer
+    }
+
+    /// Runs one child, from its start to its last byte.
+    async fn child(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, CompileFault> {
         self.children.inc();
         let (cpu, memory) = (self.limits.cpu.as_secs().to_string(), self.limits.memory.to_string());
         let mut child = Command::new(&self.program)
@@ -327,7 +361,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_child_that_does_not_answer_times_out() {
         let compiler = compiler();
-        let ended = compiler.run("own", b"wasm");
+        let ended = compiler.run(None, "own", b"wasm");
         let ended = tokio::time::timeout(2 * Compile::default().wall, ended).await;
         assert!(matches!(ended, Ok(Err(CompileFault::TooComplex(..)))), "{ended:?}");
     }
@@ -335,7 +369,8 @@ mod tests {
     #[tokio::test]
     async fn only_two_components_are_compiled_at_once() {
         let compiler = compiler();
-        let mut all: Vec<_> = (0..5).map(|_| Box::pin(compiler.run("own", b"wasm"))).collect();
+        let mut all: Vec<_> =
+            (0..5).map(|_| Box::pin(compiler.run(None, "own", b"wasm"))).collect();
         assert!(all.iter_mut().all(|one| one.now_or_never().is_none()));
         assert_eq!(compiler.children().get(), 2);
     }

@@ -187,11 +187,7 @@ impl Deployments {
         let mut compiled = BTreeMap::new();
         for (name, written) in &manifest.components {
             let wasm = read(directory, name, written).await?;
-            if wasm.len() >= LARGE {
-                let (tenant, bytes) = (tenant.as_str(), wasm.len());
-                tracing::info!(tenant, component = %name, bytes, "compiling a large component");
-            }
-            let result = self.compiler.compile(&self.runtime, name, &wasm).await;
+            let result = self.compiler.compile(&self.runtime, Some(tenant), name, &wasm).await;
             let made = result.map_err(|error| at_source(name, written, error.to_string()))?;
             if let Some(operations) = &made.operations {
                 let looked = operation::examine(&self.checkers, tenant, operations).await;
@@ -214,9 +210,6 @@ impl Deployments {
 /// Bytes of the largest manifest: that of the default application has 3 KiB.
 pub(crate) const MOST_MANIFEST: u64 = 1 << 20;
 
-/// Bytes from which a component is logged before it is compiled: that takes seconds.
-const LARGE: usize = 1 << 20;
-
 /// Compiles the embedded components; returns them by name.
 pub(crate) async fn embedded(
     compiler: &Compiler,
@@ -229,7 +222,7 @@ pub(crate) async fn embedded(
             .iter()
             .find(|embedded| embedded.source == written.source)
             .with_context(|| format!("{} is not embedded: {}", place(), written.source))?;
-        let compiled = compiler.compile(runtime, name, embedded.wasm).await;
+        let compiled = compiler.compile(runtime, None, name, embedded.wasm).await;
         anyhow::Ok((name.clone(), compiled.with_context(place)?))
     });
     Ok(try_join_all(compiling).await?.into_iter().collect())

@@ -173,7 +173,7 @@ impl Host {
         let compiler = Compiler::new(config.program.clone(), compile, cache);
         let children = compiler.children().clone();
         let (mime, default) = tokio::join!(
-            trusted.compile(&runtime, "mime", components::MIME),
+            trusted.compile(&runtime, None, "mime", components::MIME),
             deploy::embedded(&trusted, &runtime)
         );
         let mime = mime.context("the mime component")?.component;

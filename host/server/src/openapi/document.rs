@@ -12,7 +12,7 @@ use runtime::component::Operation;
 use serde_json::{Map, Value, json};
 
 use crate::openapi::named_schemas::Schemas;
-use crate::openapi::{operation_names, request_headers};
+use crate::openapi::{operation_names, request_headers, response_headers};
 
 /// The media type of a problem document (RFC 9457 §3).
 pub(crate) const PROBLEM: &str = "application/problem+json";
@@ -170,11 +170,12 @@ fn operation(
             "schema": schemas.take(group.name, &format!("{id}:{}", parameter.name), &parameter.schema),
         })
     }));
-    let sends = matches!(operation.scope.as_str(), PUBLIC_SEND | "send");
+    let sends =
+        operation.method != "GET" && matches!(operation.scope.as_str(), PUBLIC_SEND | "send");
     parameters.extend(request_headers::parameters(operation, sends));
     let mut document = json!({
         "operationId": id, "tags": [tag], "summary": operation.summary,
-        "parameters": parameters, "responses": responses(group, operation, &id, schemas),
+        "parameters": parameters, "responses": responses(group, operation, &id, sends, schemas),
         "security": match operation.scope.as_str() {
             PUBLIC | PUBLIC_SEND => json!([]),
             "" => json!([{"token": []}]),
@@ -196,14 +197,22 @@ fn responses(
     group: &Group<'_>,
     operation: &Operation,
     id: &str,
+    sends: bool,
     schemas: &mut Schemas,
 ) -> Map<String, Value> {
     let mut responses = Map::new();
     for answer in &operation.answers {
         // Two media types of one status are one response with two contents.
-        let response = responses
-            .entry(answer.status.to_string())
-            .or_insert_with(|| json!({"description": answer.summary}));
+        let response = responses.entry(answer.status.to_string()).or_insert_with(|| {
+            let mut response = json!({"description": answer.summary});
+            let is_success = (200..300).contains(&answer.status);
+            if let (Some(members), Some(headers)) =
+                (response.as_object_mut(), response_headers::of_success(sends && is_success))
+            {
+                members.insert("headers".to_owned(), headers);
+            }
+            response
+        });
         if answer.content_type.is_empty() {
             continue;
         }

@@ -12,10 +12,10 @@ use model::submission::IdempotencyKey;
 use runtime::component::Operation;
 use serde_json::{Value, json};
 
-/// The header parameters of one operation; `sends` if it may send a message.
+/// The header parameters of one operation; `sends` if it sends a message.
 pub(crate) fn parameters(operation: &Operation, sends: bool) -> Vec<Value> {
     let mut parameters = Vec::new();
-    if sends && operation.method != "GET" {
+    if sends {
         parameters.push(field(
             "Idempotency-Key",
             "Makes the request safe to repeat: the same key and message return the same submission",

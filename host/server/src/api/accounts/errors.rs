@@ -4,10 +4,14 @@ use model::mail::address::EmailAddress;
 use model::port::store_error::StoreError;
 use model::problem::{Code, Fault, Problem};
 
+/// Maximum length in bytes of a quoted address.
+const LONGEST_QUOTED: usize = 100;
+
 /// Parses an email address; `pointer` (RFC 6901) names its member.
 pub(crate) fn address(pointer: &str, text: &str) -> Result<EmailAddress, Problem> {
     text.parse().map_err(|error: model::mail::address::InvalidAddress| {
-        faulty(pointer, "bad-address", &error.to_string())
+        let quoted = rules::foreign_text::within(LONGEST_QUOTED, text);
+        faulty(pointer, "bad-address", &format!("`{quoted}` {error}"))
     })
 }
 

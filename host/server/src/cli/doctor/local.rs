@@ -1,9 +1,7 @@
-//! Local checks of `postlet doctor`: applications, data directory, key, store, disk, clock, build and
-//! the table of providers.
+//! Local checks of `postlet doctor`: applications, key, store, clock, build and the table of providers.
 //!
 //! Invariant: nothing is created or changed, also while a host runs.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +10,6 @@ use engine::providers::Profiles;
 use model::instant::Timestamp;
 use model::provider::Evidence;
 use runtime::wrong_file::WrongFile;
-use rustix::fs::StatVfsMountFlags;
 use store::OpenError;
 use store::keys::Keys;
 use store::keys::key_file::KeyFile;
@@ -24,8 +21,6 @@ use crate::config::{Config, TenantConfig, master_key};
 use crate::deploy::application::at_source;
 use crate::deploy::{DeployFault, directory_of, manifest_of, source_of};
 
-/// Bytes of free disk space below which there is a warning.
-const MIN_FREE: u64 = 1 << 30;
 /// The age of a build above which there is a warning: it lacks half a year of security fixes.
 const OLD: Duration = Duration::from_secs(180 * 86_400);
 /// The largest clock difference between two machines that is accepted.
@@ -67,49 +62,6 @@ fn sources(path: &Path, manifest: &Manifest) -> Option<DeployFault> {
         }
     })?;
     Some(DeployFault { manifest: path.to_owned(), fault })
-}
-
-/// Checks the data directory: permissions, mount options and free space.
-pub(crate) fn directory(data: &Path) -> Check {
-    const NAME: &str = "data";
-    let place = data.display();
-    let Ok(found) = std::fs::metadata(data) else {
-        return Check::ok(NAME, format!("{place} will be created at the first start"));
-    };
-    if !found.is_dir() {
-        return Check::failed(
-            NAME,
-            format!("{place} is not a directory"),
-            "set `data` to another path",
-        );
-    }
-    let mode = found.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        let finding = format!("others on this machine can read {place} (mode {mode:o})");
-        return Check::warning(NAME, finding, format!("chmod 700 {place}"));
-    }
-    let Ok(disk) = rustix::fs::statvfs(data) else {
-        return Check::failed(
-            NAME,
-            format!("{place} cannot be read"),
-            "run this as the user who runs the host",
-        );
-    };
-    if disk.f_flag.contains(StatVfsMountFlags::RDONLY) {
-        let finding = format!("{place} is on a file system that is mounted read-only");
-        let advice = "check the disk (the kernel's log says why it was remounted), then mount it for writing: until then no message is accepted";
-        return Check::failed(NAME, finding, advice);
-    }
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if free < MIN_FREE {
-        let finding = format!("{} MiB are free for {place}", free >> 20);
-        return Check::warning(
-            NAME,
-            finding,
-            "free disk space: with a full disk no message is accepted",
-        );
-    }
-    Check::ok(NAME, format!("{place}, {} GiB free", free >> 30))
 }
 
 /// Checks the master key and the store; also returns what the inspection of the store found.

@@ -3,7 +3,7 @@
 //! It checks what `up` would use, and may run beside a running host. Each check has a
 //! finding and, where something is wrong, advice.
 //!
-//! Invariant: a check creates and changes nothing, and logs in nowhere.
+//! Invariant: a check changes nothing, logs in nowhere, and leaves nothing behind.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -17,13 +17,14 @@ use net::https_fetch::Fetcher;
 use net::tls::Trust;
 use serde_json::{Value, json};
 
-use crate::cli::api_client::say;
 use crate::cli::doctor::check::{Check, State};
+use crate::cli::output::say;
 use crate::config::master_key::EnvironmentKeys;
 use crate::config::{Config, ConfigFault};
 use crate::os::clock::SystemClock;
 
 mod check;
+mod disk;
 mod local;
 mod network;
 
@@ -81,7 +82,9 @@ async fn run_checks(
     for check in local::applications(&config.tenants) {
         report.add(check)?;
     }
-    report.add(local::directory(&config.data))?;
+    for check in disk::directories(&config.data) {
+        report.add(check)?;
+    }
     let (checks, seen) = local::store(&config, given);
     for check in checks {
         report.add(check)?;
