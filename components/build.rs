@@ -33,6 +33,8 @@ fn main() -> Outcome<()> {
             "components/build",
             "components/kit/src",
             "components/kit/Cargo.toml",
+            "components/shapes/src",
+            "components/shapes/Cargo.toml",
             "components/mime/src",
             "components/mime/Cargo.toml",
             "components/filter-footer",
