@@ -12,7 +12,6 @@
 //! The modules that use no WIT handle are tested natively; the others are tested through the host,
 //! since only a host can create a request.
 
-pub mod instant;
 pub mod base64_stream;
 pub mod words;
 pub mod bindings;

@@ -1,8 +1,8 @@
 //! JSON of submissions: receipt, status, recipients.
 
 use kit::bindings::postlet::mail::outcomes::{Entry, Receipt, RecipientVerdict, SentCopy, State};
-use kit::instant::Instant;
 use serde::Serialize;
+use shapes::instant::Instant;
 
 /// The names of the states in the API.
 pub(crate) const STATES: [(&str, State); 10] = [

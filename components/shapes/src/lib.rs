@@ -10,7 +10,10 @@
 //! A doc comment on a member is its description in the published schema. The types themselves have
 //! ordinary comments where the schema has no description of them.
 
+pub mod instant;
 pub mod member;
 #[cfg(not(target_family = "wasm"))]
 pub mod schema;
 pub mod mailboxes;
+pub mod messages;
+pub mod changes;

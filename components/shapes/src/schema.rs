@@ -21,6 +21,14 @@ pub fn write_response<T: JsonSchema>(name: &str) -> io::Result<()> {
     write(name, &of::<T>(SchemaSettings::draft2020_12().for_serialize()))
 }
 
+/// Writes the schema of a request, likewise.
+///
+/// # Errors
+/// The same.
+pub fn write_request<T: JsonSchema>(name: &str) -> io::Result<()> {
+    write(name, &of::<T>(SchemaSettings::draft2020_12().for_deserialize()))
+}
+
 fn write(name: &str, schema: &Schema) -> io::Result<()> {
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
     let file = PathBuf::from(out).join(name).with_extension("json");
