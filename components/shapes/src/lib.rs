@@ -17,3 +17,4 @@ pub mod schema;
 pub mod mailboxes;
 pub mod messages;
 pub mod changes;
+pub mod providers;
