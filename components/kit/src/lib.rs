@@ -15,7 +15,6 @@
 pub mod base64_stream;
 pub mod words;
 pub mod bindings;
-pub mod shape;
 pub mod problem;
 pub mod http;
 pub mod multipart_form;

@@ -18,3 +18,5 @@ pub mod mailboxes;
 pub mod messages;
 pub mod changes;
 pub mod providers;
+pub mod submissions;
+pub mod drafts;
