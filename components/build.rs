@@ -34,6 +34,8 @@ fn main() -> Outcome<()> {
             "host/rules",
             "components/kit/src",
             "components/kit/Cargo.toml",
+            "components/shapes/src",
+            "components/shapes/Cargo.toml",
             "components/mime/src",
             "components/mime/Cargo.toml",
             "components/filter-footer",

@@ -20,11 +20,6 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
-    use serde_json::Value;
-
     use super::*;
 
     #[test]
@@ -51,40 +46,5 @@ mod tests {
             assert!(names.contains(&name), "{name} in {names:?}");
         }
         assert!(WIT.iter().all(|(_, text)| !text.is_empty()));
-    }
-
-    #[test]
-    fn every_schema_is_strict() {
-        let mut seen = 0;
-        for component in ["send", "messages", "mailboxes", "provider-config"] {
-            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(component).join("schema");
-            for entry in fs::read_dir(directory).unwrap() {
-                let path = entry.unwrap().path();
-                let schema: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap())
-                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-                strict(&schema, &path);
-                seen += 1;
-            }
-        }
-        assert!(seen > 5);
-    }
-
-    /// Every object schema is closed, and its required members are defined.
-    fn strict(schema: &Value, path: &Path) {
-        if let Some(object) = schema.as_object() {
-            if object.get("type").is_some_and(|kind| kind == "object") {
-                assert_eq!(
-                    object.get("additionalProperties"),
-                    Some(&Value::Bool(false)),
-                    "{}: {schema}",
-                    path.display()
-                );
-                for name in object.get("required").and_then(Value::as_array).into_iter().flatten() {
-                    assert!(object["properties"].get(name.as_str().unwrap()).is_some(), "{name}");
-                }
-            }
-            object.values().for_each(|inner| strict(inner, path));
-        }
-        schema.as_array().into_iter().flatten().for_each(|inner| strict(inner, path));
     }
 }

@@ -84,6 +84,14 @@ pub fn with_form(schema: &str, form: &str) -> String {
     schema.replacen('{', &format!(r#"{{"x-content-types":{{"multipart/form-data":{form}}},"#), 1)
 }
 
+/// The text of a schema that the component's build script wrote (`shapes::schema`).
+#[macro_export]
+macro_rules! schema {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/", $name, ".json"))
+    };
+}
+
 /// A JSON response.
 #[must_use]
 pub fn json(status: u16, schema: &str, summary: &str) -> Answer {

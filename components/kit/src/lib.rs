@@ -12,11 +12,9 @@
 //! The modules that use no WIT handle are tested natively; the others are tested through the host,
 //! since only a host can create a request.
 
-pub mod instant;
 pub mod base64_stream;
 pub mod words;
 pub mod bindings;
-pub mod shape;
 pub mod problem;
 pub mod http;
 pub mod multipart_form;

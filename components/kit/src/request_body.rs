@@ -74,12 +74,12 @@ impl Source for Body {
     }
 }
 
-/// Parses `bytes` as JSON.
+/// Parses `bytes` as a JSON object.
 ///
 /// # Errors
 /// `malformed-json`, or `invalid-body` when it is JSON that does not match the type.
 pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+    let parsed = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         // serde reports the first of several faults; a body that is malformed further on is no
         // JSON.
         Category::Data if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() => {
@@ -88,7 +88,12 @@ pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
         Category::Data | Category::Syntax | Category::Eof | Category::Io => {
             Problem::new(Code::MalformedJson, error.to_string())
         }
-    })
+    })?;
+    // serde takes the values of a struct in an array, too.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::at("", "schema", "the body has to be an object, and is a list"));
+    }
+    Ok(parsed)
 }
 
 fn too_large(cap: usize) -> Problem {
@@ -106,6 +111,7 @@ mod tests {
         check("[1] x", "malformed-json");
         check("{\"a\": 1}", "invalid-body");
         check("[\"a\"]", "invalid-body");
+        check(" [1]", "invalid-body");
     }
 
     #[track_caller]

@@ -2,20 +2,16 @@
 
 use kit::bindings::exports::postlet::mail::describe::{Answer, Operation};
 use kit::describe::{CURSOR, Scope, json, operation, other, parameter, words, words_beside};
+use kit::schema;
+use shapes::messages::{Message, Summary};
 
-use crate::read::{EXPANSIONS, FIELDS, IN_LISTS};
+use crate::read::EXPANSIONS;
 
 const MESSAGES: &str = "/v1/accounts/:account/messages";
 const MESSAGE: &str = "/v1/accounts/:account/messages/:message";
 
 pub(crate) fn operations() -> Vec<Operation> {
-    let moved = || {
-        json(
-            200,
-            include_str!("../schema/moved.json"),
-            "The id and mailbox of the message afterwards",
-        )
-    };
+    let moved = || json(200, schema!("moved"), "The id and mailbox of the message afterwards");
     vec![
         list(),
         one(),
@@ -36,13 +32,9 @@ pub(crate) fn operations() -> Vec<Operation> {
             "*/*",
         ),
         Operation {
-            body_schema: Some(include_str!("../schema/patch.json").to_owned()),
+            body_schema: Some(schema!("change").to_owned()),
             body_example: Some(r#"{"flags":{"add":["\\Seen"]}}"#.to_owned()),
-            answers: vec![json(
-                200,
-                include_str!("../schema/patched.json"),
-                "The message afterwards",
-            )],
+            answers: vec![json(200, schema!("changed"), "The message afterwards")],
             ..operation("PATCH", MESSAGE, Scope::Change, "Change a message's flags, or move it")
         },
         Operation { answers: vec![moved()], ..transfer("/move", "Move a message") },
@@ -86,7 +78,7 @@ fn list() -> Operation {
             ),
             parameter(
                 "fields",
-                &words_beside(FIELDS.get(..IN_LISTS).unwrap_or_default(), &others()),
+                &words_beside(Summary::MEMBERS, &others()),
                 "The members of each message to return, separated by commas; those of `expand` are added",
             ),
             parameter(
@@ -95,7 +87,7 @@ fn list() -> Operation {
                 "preview, attachments or both, separated by commas; the first request fetches each message",
             ),
         ],
-        answers: vec![json(200, include_str!("../schema/list.json"), "A page, newest first")],
+        answers: vec![json(200, schema!("messages"), "A page, newest first")],
         ..operation("GET", MESSAGES, Scope::Read, "List the messages of a mailbox")
     }
 }
@@ -110,9 +102,9 @@ fn others() -> Vec<(&'static str, &'static str)> {
             "`expand=attachments` adds whether there are any; only a single message has them",
         ),
     ];
-    let whole = FIELDS.get(IN_LISTS..).unwrap_or_default().iter();
-    let alone = whole.filter(|field| **field != "attachments");
-    others.extend(alone.map(|field| (*field, "only a single message has it")));
+    let alone = Message::members().into_iter();
+    let alone = alone.filter(|name| !Summary::MEMBERS.contains(name) && *name != "attachments");
+    others.extend(alone.map(|name| (name, "only a single message has it")));
     others
 }
 
@@ -120,11 +112,11 @@ fn one() -> Operation {
     Operation {
         parameters: vec![parameter(
             "fields",
-            &words(&FIELDS),
+            &words(&Message::members()),
             "The members to return, separated by commas; others are not fetched",
         )],
         answers: vec![
-            json(200, include_str!("../schema/message.json"), "The message"),
+            json(200, schema!("message"), "The message"),
             other(200, "text/plain; charset=utf-8", "The text body only, with Accept: text/plain"),
         ],
         ..operation("GET", MESSAGE, Scope::Read, "Show a message")
@@ -170,7 +162,7 @@ fn parts_of_downloads(content_type: &str) -> [Answer; 2] {
 
 fn transfer(tail: &str, summary: &str) -> Operation {
     Operation {
-        body_schema: Some(include_str!("../schema/target.json").to_owned()),
+        body_schema: Some(schema!("target").to_owned()),
         body_example: Some(r#"{"mailbox":"\\Archive"}"#.to_owned()),
         ..operation("POST", &format!("{MESSAGE}{tail}"), Scope::Change, summary)
     }

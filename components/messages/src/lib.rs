@@ -6,7 +6,7 @@
 //! Compiles natively too, without its exports, so that code that needs no host is tested both
 //! natively and in WebAssembly.
 
-mod json;
+mod conversion;
 mod read;
 mod update;
 mod describe;

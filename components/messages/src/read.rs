@@ -7,59 +7,28 @@ use kit::bindings::postlet::mail::content::{Part, Usage};
 use kit::bindings::postlet::mail::messages;
 use kit::bindings::postlet::mail::messages::{Query, Want};
 use kit::bindings::postlet::mail::reading::{Body, Message};
-use kit::bindings::postlet::mail::types;
 use kit::http::media_type;
 use kit::http::query::invalid;
 use kit::problem::{Code, Problem};
 use kit::request::Request;
 use kit::response::{Answer, Download, SANDBOX};
+use shapes::member::Optional;
+use shapes::messages as json;
 
-use crate::json::{Field, Full, Lack, Leaf, List, Row, attachments};
+use crate::conversion::{self, attachments, set};
 
 /// The longest body within JSON, in bytes.
 const IN_JSON: u32 = 2 * 1024 * 1024;
 /// The longest body of an endpoint of its own, in bytes.
 const ALONE: u32 = 4 * 1024 * 1024;
 
-pub(crate) const FIELDS: [&str; 23] = [
-    "id",
-    "mailbox",
-    "uid",
-    "messageId",
-    "date",
-    "received",
-    "from",
-    "to",
-    "cc",
-    "subject",
-    "flags",
-    "size",
-    "threadId",
-    "replyTo",
-    "bcc",
-    "inReplyTo",
-    "references",
-    "headers",
-    "text",
-    "html",
-    "parts",
-    "inline",
-    "attachments",
-];
-/// The number of [`FIELDS`] that a list has: those that cost no further fetch.
-pub(crate) const IN_LISTS: usize = 13;
 /// Members of a list that cost a fetch of each message.
 pub(crate) const EXPANSIONS: [&str; 2] = ["preview", "attachments"];
-/// The members that need the whole message, and may be incomplete.
-const READ: [&str; 6] = ["headers", "text", "html", "parts", "inline", "attachments"];
-/// The members that need the MIME structure.
-const PARTS: [&str; 3] = ["parts", "inline", "attachments"];
-const DETAILS: [&str; 4] = ["replyTo", "bcc", "inReplyTo", "references"];
 
 /// `GET …/messages`.
 pub(crate) fn list(request: &Request) -> Result<Answer, Problem> {
     let mut query = request.query(&["mailbox", "cursor", "limit", "fields", "expand"])?;
-    let fields = query.words("fields", FIELDS.get(..IN_LISTS).unwrap_or_default())?;
+    let fields = query.words("fields", json::Summary::MEMBERS)?;
     let wanted = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(&name));
     let mut want = Want::empty();
     for word in query.words("expand", &EXPANSIONS)?.unwrap_or_default() {
@@ -69,50 +38,59 @@ pub(crate) fn list(request: &Request) -> Result<Answer, Problem> {
     let mailbox = query.take("mailbox").unwrap_or_else(|| "INBOX".to_owned());
     let query = Query { mailbox, want, cursor: query.take("cursor"), limit };
     let page = messages::find(&request.account()?, &query)?;
-    let rows = page.rows.iter().map(|row| Row::new(row).expanded(row, want).only(wanted)).collect();
-    Answer::json(200, &List { messages: rows, next_cursor: page.next_cursor.as_deref() })
+    let row = |summary| {
+        let row = conversion::row(summary, want);
+        json::Row { summary: row.summary.only(wanted), ..row }
+    };
+    let messages = page.rows.iter().map(row).collect();
+    Answer::json(200, &json::Messages { messages, next_cursor: page.next_cursor.as_deref() })
 }
 
 /// `GET …/messages/{id}`.
 pub(crate) fn one(request: &Request, id: &str) -> Result<Answer, Problem> {
-    let fields = request.query(&["fields"])?.words("fields", &FIELDS)?;
+    let fields = request.query(&["fields"])?.words("fields", &json::Message::members())?;
     let message = messages::open(&request.account()?, id)?;
     if request.field("accept").is_some_and(|accept| media_type::prefers_text(&accept)) {
         return Ok(text_of(&message)?.with("vary", "accept"));
     }
     let wanted = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(&name));
+    let any = |members: &[&str]| members.iter().any(|name| wanted(name));
 
     let summary = message.summary();
-    let mut full = Full { row: Some(Row::new(&summary).only(wanted)), ..Full::default() };
-    let details = if DETAILS.into_iter().any(wanted) { Some(message.details()?) } else { None };
+    let mut shown = json::Message {
+        summary: conversion::members(&summary).only(wanted),
+        defects: conversion::defects(&summary),
+        ..json::Message::default()
+    };
+    let details = if any(json::Details::MEMBERS) { Some(message.details()?) } else { None };
     if let Some(details) = &details {
-        full.add(details, wanted);
+        shown.details = conversion::details(details).only(wanted);
     }
     let headers = if wanted("headers") { Some(message.headers()?) } else { None };
-    full.headers = headers.as_ref().map(|headers| headers.iter().map(Field::new).collect());
+    shown.content.headers = Optional(headers.as_deref().map(conversion::fields));
     if wanted("text") {
-        full.text = Some(shown(message.body(Body::Text, IN_JSON))?);
+        shown.content.text = set(body_in_json(&message, Body::Text)?);
     }
     if wanted("html") {
-        full.html = Some(shown(message.body(Body::Html, IN_JSON))?);
+        shown.content.html = set(body_in_json(&message, Body::Html)?);
     }
-    let parts = if PARTS.into_iter().any(wanted) { Some(message.structure()?) } else { None };
+    let parts = if any(json::Structure::MEMBERS) { Some(message.structure()?) } else { None };
     if let Some(parts) = &parts {
-        full.parts = wanted("parts").then(|| Leaf::all(parts));
-        full.inline = wanted("inline").then(|| Leaf::inline(parts));
-        full.attachments = wanted("attachments").then(|| Leaf::attachments(parts));
+        shown.structure = conversion::structure(parts).only(wanted);
     }
     // Each of these members needs the whole message, so it was read for them.
-    let lacking = if READ.into_iter().any(wanted) { message.faults()? } else { Vec::new() };
+    let was_read = any(json::Content::MEMBERS) || parts.is_some();
+    let faults = if was_read { message.faults()? } else { Vec::new() };
     let is_of = |name: &str| wanted(name) || name == "attachments" && parts.is_some();
-    let lacking = lacking.iter().filter(|fault| is_of(fault.pointer.trim_start_matches('/')));
-    full.incomplete = Some(lacking.map(Lack::new).collect()).filter(|all: &Vec<_>| !all.is_empty());
-    Ok(Answer::json(200, &full)?.with("vary", "accept"))
+    let faults = faults.iter().filter(|fault| is_of(fault.pointer.trim_start_matches('/')));
+    let faults: Vec<_> = faults.map(conversion::fault).collect();
+    shown.incomplete = Optional(Some(faults).filter(|faults| !faults.is_empty()));
+    Ok(Answer::json(200, &shown)?.with("vary", "accept"))
 }
 
 /// A body that cannot be read is null, and `incomplete` says why.
-fn shown(body: Result<Option<String>, types::Problem>) -> Result<Option<String>, Problem> {
-    match body {
+fn body_in_json(message: &Message, body: Body) -> Result<Option<String>, Problem> {
+    match message.body(body, IN_JSON) {
         Err(problem) if problem.code == Code::Unparsable.as_str() && !problem.faults.is_empty() => {
             Ok(None)
         }

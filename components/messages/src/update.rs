@@ -9,83 +9,42 @@ use kit::bindings::postlet::mail::messages::{FlagChange, Moved};
 use kit::bindings::postlet::mail::types;
 use kit::problem::{Code, Problem};
 use kit::request::Request;
-use kit::request_body::json;
+use kit::request_body;
 use kit::response::Answer;
 use rules::flag;
-use serde::{Deserialize, Serialize};
+use shapes::changes::{Change, Flags, Target};
+use shapes::member::Optional;
+use shapes::messages as json;
 
 /// The longest request body, in bytes.
 const BODY: usize = 64 * 1024;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Change {
-    flags: Option<Flags>,
-    mailbox: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Flags {
-    add: Option<Vec<String>>,
-    remove: Option<Vec<String>>,
-    set: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Target {
-    mailbox: String,
-}
-
-#[derive(Serialize)]
-struct ChangedJson<'a> {
-    id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mailbox: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flags: Option<&'a [String]>,
-}
-
-#[derive(Serialize)]
-struct MovedJson<'a> {
-    id: Option<&'a str>,
-    mailbox: &'a str,
-    from: &'a str,
-}
-
-impl<'a> MovedJson<'a> {
-    fn new(moved: &'a Moved, from: &'a str) -> Self {
-        Self { id: moved.now.as_deref(), mailbox: &moved.mailbox, from }
-    }
-}
-
 /// `PATCH …/messages/{id}`. Flags are changed first: a move keeps them.
 pub(crate) fn patch(request: &Request, id: &str) -> Result<Answer, Problem> {
     request.query(&[])?;
-    let change: Change = json(&request.json(BODY)?)?;
-    if change.flags.is_none() && change.mailbox.is_none() {
+    let change: Change = request_body::json(&request.json(BODY)?)?;
+    if change.flags.0.is_none() && change.mailbox.0.is_none() {
         return Err(Problem::at(
             "",
             "empty",
             "there is nothing to change; give `flags` or `mailbox`",
         ));
     }
-    let flags = change.flags.map(checked).transpose()?;
+    let flags = change.flags.0.map(checked).transpose()?;
     let account = request.account()?;
     let key = [id.to_owned()];
     let flags = match flags {
         Some(flags) => Some(only(messages::change_flags(&account, &key, &flags))?),
         None => None,
     };
-    let moved = match &change.mailbox {
+    let moved = match &change.mailbox.0 {
         Some(mailbox) => Some(only(messages::move_(&account, &key, mailbox))?),
         None => None,
     };
-    let changed = ChangedJson {
+    let changed = json::Changed {
         id: moved.as_ref().map_or(Some(id), |moved| moved.now.as_deref()),
-        mailbox: moved.as_ref().map(|moved| moved.mailbox.as_str()),
-        flags: flags.as_deref(),
+        mailbox: Optional(moved.as_ref().map(|moved| moved.mailbox.as_str())),
+        flags: Optional(flags.as_deref()),
     };
     Answer::json(200, &changed)
 }
@@ -104,9 +63,9 @@ type Batch = fn(&Account, &[String], &str) -> Vec<Result<Moved, types::Problem>>
 
 fn transfer(request: &Request, id: &str, batch: Batch) -> Result<Answer, Problem> {
     request.query(&[])?;
-    let target: Target = json(&request.json(BODY)?)?;
+    let target: Target = request_body::json(&request.json(BODY)?)?;
     let moved = only(batch(&request.account()?, &[id.to_owned()], &target.mailbox))?;
-    Answer::json(200, &MovedJson::new(&moved, id))
+    Answer::json(200, &moved_json(&moved, id))
 }
 
 /// `DELETE …/messages/{id}`: to the trash unless `permanent=true`.
@@ -120,15 +79,15 @@ pub(crate) fn delete(request: &Request, id: &str) -> Result<Answer, Problem> {
     }
     let moved = only(messages::trash(&account, &key))?;
     // A message that is in the trash already stays there, and keeps its id.
-    Answer::json(200, &MovedJson::new(&moved, id))
+    Answer::json(200, &moved_json(&moved, id))
 }
 
 fn checked(flags: Flags) -> Result<FlagChange, Problem> {
-    if flags.set.is_some() && (flags.add.is_some() || flags.remove.is_some()) {
+    if flags.set.0.is_some() && (flags.add.0.is_some() || flags.remove.0.is_some()) {
         return Err(Problem::at("/flags/set", "exclusive", "`set` excludes `add` and `remove`"));
     }
-    let (add, remove) = (flags.add.unwrap_or_default(), flags.remove.unwrap_or_default());
-    let set = flags.set.as_deref().unwrap_or_default();
+    let (add, remove) = (flags.add.0.unwrap_or_default(), flags.remove.0.unwrap_or_default());
+    let set = flags.set.0.as_deref().unwrap_or_default();
     for (name, list) in [("add", add.as_slice()), ("remove", &remove), ("set", set)] {
         for (index, word) in list.iter().enumerate() {
             if let Err(fault) = flag::check(word) {
@@ -142,7 +101,11 @@ fn checked(flags: Flags) -> Result<FlagChange, Problem> {
         let detail = "this flag is in `add` too";
         return Err(Problem::at(format!("/flags/remove/{index}"), "contradiction", detail));
     }
-    Ok(FlagChange { add, remove, set: flags.set })
+    Ok(FlagChange { add, remove, set: flags.set.0 })
+}
+
+fn moved_json<'a>(moved: &'a Moved, from: &'a str) -> json::Moved<'a> {
+    json::Moved { id: moved.now.as_deref(), mailbox: &moved.mailbox, from }
 }
 
 /// The result of a batch of one.
@@ -190,9 +153,8 @@ mod tests {
                 letter => class.push(letter),
             }
         }
-        let schema: serde_json::Value =
-            serde_json::from_str(include_str!("../schema/patch.json")).unwrap();
-        assert_eq!(schema["$defs"]["flag"]["pattern"], format!("^\\\\?[{class}]{{1,255}}$"));
+        let schema: serde_json::Value = serde_json::from_str(kit::schema!("change")).unwrap();
+        assert_eq!(schema["$defs"]["Flag"]["pattern"], format!("^\\\\?[{class}]{{1,255}}$"));
     }
 
     #[test]
@@ -202,7 +164,7 @@ mod tests {
     }
 
     fn verdict(flags: &str) -> Result<FlagChange, (String, String)> {
-        let flags: Flags = json(flags.as_bytes()).unwrap();
+        let flags: Flags = request_body::json(flags.as_bytes()).unwrap();
         checked(flags).map_err(|problem| {
             let fault = problem.told.faults.first().unwrap();
             (fault.pointer.clone(), fault.code.clone())

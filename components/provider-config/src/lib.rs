@@ -17,7 +17,7 @@ use rules::foreign_text::printable_within;
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-use crate::show::{Person, Shown, ShownStep};
+use crate::show::{Person, profile_json, step_json};
 
 mod show;
 
@@ -41,7 +41,7 @@ impl Guest for Component {
         let shown = || {
             vec![json(
                 200,
-                include_str!("../schema/provider.json"),
+                kit::schema!("provider"),
                 "The mail service; its texts are in the language of Accept-Language",
             )]
         };
@@ -100,10 +100,10 @@ fn show(request: &Request, domain: &str, person: Option<&Person<'_>>) -> Result<
     let found = providers::look_up(domain)?;
     let profile = found.profile.as_ref().ok_or_else(|| unknown(domain, &found.steps))?;
     let accept = request.field("accept-language").unwrap_or_default();
-    let shown = Shown::new(&found, profile, person, &accept);
+    let (shown, languages) = profile_json(&found, profile, person, &accept);
     let mut answer = Answer::json(200, &shown)?.with("vary", "accept-language");
-    if !shown.languages.is_empty() {
-        answer = answer.with("content-language", shown.languages.join(", "));
+    if !languages.is_empty() {
+        answer = answer.with("content-language", languages.join(", "));
     }
     Ok(answer)
 }
@@ -118,7 +118,7 @@ fn unknown(domain: &str, steps: &[Step]) -> Problem {
         ),
     };
     let mut problem = Problem::new(Code::NoSuchProvider, detail);
-    let steps: Vec<ShownStep<'_>> = steps.iter().map(ShownStep::from).collect();
+    let steps: Vec<_> = steps.iter().map(step_json).collect();
     // Text and numbers only: serialising them cannot fail.
     problem.members.push(("explain", serde_json::to_value(steps).unwrap_or_default()));
     problem

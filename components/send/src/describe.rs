@@ -2,9 +2,10 @@
 
 use kit::bindings::exports::postlet::mail::describe::Operation;
 use kit::describe::{CURSOR, Scope, json, operation, parameter, with_form, words};
+use kit::schema;
+use shapes::submissions::SubmissionState;
 
 use crate::json_draft::SCHEMA;
-use crate::submissions::names;
 
 pub(crate) fn operations() -> Vec<Operation> {
     vec![send(), list(), show()]
@@ -12,12 +13,12 @@ pub(crate) fn operations() -> Vec<Operation> {
 
 fn send() -> Operation {
     Operation {
-        body_schema: Some(with_form(SCHEMA, include_str!("../schema/form.json"))),
-        body_example: Some(include_str!("../schema/draft-example.json").to_owned()),
+        body_schema: Some(with_form(SCHEMA, schema!("form"))),
+        body_example: Some(include_str!("../draft-example.json").to_owned()),
         other_content_types: vec!["multipart/form-data".to_owned()],
         answers: vec![json(
             202,
-            include_str!("../schema/receipt.json"),
+            schema!("receipt"),
             "Stored for delivery; Location is the path of the submission",
         )],
         ..operation(
@@ -33,7 +34,11 @@ fn send() -> Operation {
 fn list() -> Operation {
     Operation {
         parameters: vec![
-            parameter("state", &words(&names()), "The states to list, separated by commas"),
+            parameter(
+                "state",
+                &words(SubmissionState::WORDS),
+                "The states to list, separated by commas",
+            ),
             parameter("cursor", CURSOR, "`nextCursor` of the page before"),
             parameter(
                 "limit",
@@ -41,11 +46,7 @@ fn list() -> Operation {
                 "Submissions in a page",
             ),
         ],
-        answers: vec![json(
-            200,
-            include_str!("../schema/submissions.json"),
-            "A page, newest first",
-        )],
+        answers: vec![json(200, schema!("submissions"), "A page, newest first")],
         ..operation(
             "GET",
             "/v1/accounts/:account/submissions",
@@ -57,7 +58,7 @@ fn list() -> Operation {
 
 fn show() -> Operation {
     Operation {
-        answers: vec![json(200, include_str!("../schema/submission.json"), "The submission")],
+        answers: vec![json(200, schema!("submission"), "The submission")],
         ..operation(
             "GET",
             "/v1/accounts/:account/submissions/:submission",

@@ -13,9 +13,10 @@ use kit::problem::{Code, Problem};
 use kit::request_body::Body;
 use kit::words;
 use rules::media_type::Parameterised;
+use shapes::drafts::MOST;
 
 use crate::inline_files;
-use crate::json_draft::{MOST, UNKNOWN_TYPE, in_line, read_in_form};
+use crate::json_draft::{UNKNOWN_TYPE, in_line, read_in_form};
 
 /// The most parts of a form: each list of a draft full, and the fields that occur once.
 const PARTS: usize = 7 * MOST + 10;

@@ -1,103 +1,22 @@
-//! A draft as JSON, and its conversion to WIT.
-//!
-//! The schema in `schema/draft.json` is what clients see; these types must accept everything that
-//! it allows.
+//! Conversion of a draft as JSON to WIT.
 //!
 //! Invariant: attachments are in memory once, as base64 within the body; they are decoded into the
 //! host's spool in chunks.
-
-use std::borrow::Cow;
 
 use kit::base64_stream;
 use kit::bindings::postlet::mail::drafts;
 use kit::bindings::postlet::mail::types;
 use kit::bindings::postlet::mail::uploads::Spool;
 use kit::problem::{Code, Problem};
-use kit::request_body::json;
-use kit::shape;
+use kit::request_body;
 use kit::words;
-use serde::Deserialize;
 use serde_json::Value;
+use shapes::drafts as json;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Draft<'a> {
-    from: Option<Address>,
-    #[serde(default)]
-    reply_to: Vec<Address>,
-    #[serde(default)]
-    to: Vec<Address>,
-    #[serde(default)]
-    cc: Vec<Address>,
-    #[serde(default)]
-    bcc: Vec<Address>,
-    subject: Option<String>,
-    text: Option<String>,
-    html: Option<String>,
-    #[serde(default)]
-    in_reply_to: Ids,
-    #[serde(default)]
-    references: Ids,
-    #[serde(default)]
-    headers: Vec<Header>,
-    #[serde(default, borrow)]
-    attachments: Vec<Attachment<'a>>,
-}
+use crate::schema_check;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Address {
-    name: Option<String>,
-    email: String,
-}
-
-/// Message ids as a list, or as a header field value.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Ids {
-    Several(Vec<String>),
-    Line(String),
-}
-
-impl Default for Ids {
-    fn default() -> Self {
-        Self::Several(Vec::new())
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    name: String,
-    value: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Attachment<'a> {
-    filename: Option<String>,
-    content_type: Option<String>,
-    #[serde(default)]
-    disposition: Disposition,
-    content_id: Option<String>,
-    #[serde(borrow)]
-    content: Cow<'a, str>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Disposition {
-    #[default]
-    Attachment,
-    Inline,
-}
-
-/// The published schema; its limit on lists is [`MOST`].
-pub(crate) const SCHEMA: &str = include_str!("../schema/draft.json");
-
-/// The most entries in a list of a draft. The host gives an instance 1,024 handles, and an
-/// attachment takes one.
-pub(crate) const MOST: usize = 1_000;
+/// The published schema.
+pub(crate) const SCHEMA: &str = kit::schema!("draft");
 
 /// The content type of an attachment that declares none.
 pub(crate) const UNKNOWN_TYPE: &str = "application/octet-stream";
@@ -112,7 +31,7 @@ pub(crate) fn read_in_form(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
     let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
     let mut schema: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
     schema.as_object_mut().map(|schema| schema.remove("required"));
-    let faults = shape::faults(&schema, &value);
+    let faults = schema_check::faults(&schema, &value);
     drop(value);
     if !faults.is_empty() {
         return Err(Problem::of(faults));
@@ -124,39 +43,39 @@ pub(crate) fn read_in_form(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
 
 /// Parses a draft.
 pub(crate) fn read(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
-    taken(json(bytes)?)
+    taken(request_body::json(bytes)?)
 }
 
-fn taken(draft: Draft<'_>) -> Result<drafts::Draft, Problem> {
+fn taken(draft: json::Draft<'_>) -> Result<drafts::Draft, Problem> {
     let mut attachments = Vec::with_capacity(draft.attachments.len());
     for (index, attachment) in draft.attachments.into_iter().enumerate() {
         attachments.push(drafts::Attachment {
             content: decoded(&attachment.content, index)?,
-            filename: attachment.filename.as_deref().map(words::filename),
-            content_type: attachment.content_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
+            filename: attachment.filename.0.as_deref().map(words::filename),
+            content_type: attachment.content_type.0.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
             disposition: match attachment.disposition {
-                Disposition::Attachment => drafts::Disposition::Attachment,
-                Disposition::Inline => drafts::Disposition::Inline,
+                json::Disposition::Attachment => drafts::Disposition::Attachment,
+                json::Disposition::Inline => drafts::Disposition::Inline,
             },
-            content_id: attachment.content_id,
+            content_id: attachment.content_id.0,
         });
     }
     Ok(drafts::Draft {
-        sender: draft.from.map(address),
+        sender: draft.from.0.map(address),
         reply_to: addresses(draft.reply_to),
         to: addresses(draft.to),
         cc: addresses(draft.cc),
         bcc: addresses(draft.bcc),
-        subject: draft.subject,
-        text: draft.text,
-        html: draft.html,
+        subject: draft.subject.0,
+        text: draft.text.0,
+        html: draft.html.0,
         attachments,
         in_reply_to: ids(draft.in_reply_to),
         references: ids(draft.references),
         headers: draft
             .headers
             .into_iter()
-            .map(|Header { name, value }| types::Header { name, value })
+            .map(|json::Header { name, value }| types::Header { name, value })
             .collect(),
     })
 }
@@ -169,10 +88,10 @@ fn decoded(text: &str, index: usize) -> Result<types::Octets, Problem> {
     Ok(Spool::finish(spool)?)
 }
 
-fn ids(ids: Ids) -> Vec<String> {
+fn ids(ids: json::Ids) -> Vec<String> {
     match ids {
-        Ids::Several(ids) => ids,
-        Ids::Line(line) => in_line(&line),
+        json::Ids::Several(ids) => ids,
+        json::Ids::Line(line) => in_line(&line),
     }
 }
 
@@ -198,11 +117,11 @@ pub(crate) fn in_line(line: &str) -> Vec<String> {
     ids
 }
 
-fn addresses(list: Vec<Address>) -> Vec<types::Address> {
+fn addresses(list: Vec<json::Address>) -> Vec<types::Address> {
     list.into_iter().map(address).collect()
 }
 
-fn address(Address { name, email }: Address) -> types::Address {
+fn address(json::Address { name, email }: json::Address) -> types::Address {
     types::Address { name, email }
 }
 

@@ -6,6 +6,7 @@
 //! Compiles natively too, without its exports, so that code that needs no host is tested both
 //! natively and in WebAssembly.
 
+mod schema_check;
 mod json_draft;
 mod inline_files;
 mod form_draft;
@@ -13,14 +14,16 @@ mod submissions;
 mod describe;
 
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
+use kit::bindings::postlet::mail::outcomes::State;
 use kit::bindings::postlet::mail::submission;
 use kit::problem::Problem;
 use kit::request::{Request, Verb, not_found, wrong_type};
 use kit::response::{Answer, serve};
+use shapes::submissions::{SubmissionState, Submissions};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-use crate::submissions::{ReceiptJson, STATES, Submission, Submissions, name, names};
+use crate::submissions::{STATES, receipt_json, state_json, submission_json};
 
 /// The host's own cap on JSON bodies; a form is streamed and has none here.
 const JSON_CAP: usize = 8 * 1024 * 1024;
@@ -84,22 +87,22 @@ fn send(request: &Request) -> Result<Answer, Problem> {
     let path = request.path();
     let base = path.strip_suffix("/send").unwrap_or(&path);
     let location = format!("{base}/submissions/{}", receipt.submission_id);
-    Ok(Answer::json(202, &ReceiptJson::new(&receipt))?.with("location", location))
+    Ok(Answer::json(202, &receipt_json(&receipt))?.with("location", location))
 }
 
 fn list(request: &Request) -> Result<Answer, Problem> {
     let mut query = request.query(&["state", "cursor", "limit"])?;
     let limit = query.limit()?;
-    let wanted = query.words("state", &names())?.unwrap_or_default();
-    let states: Vec<_> =
-        STATES.iter().copied().filter(|state| wanted.contains(&name(*state))).collect();
+    let wanted = query.words("state", SubmissionState::WORDS)?.unwrap_or_default();
+    let is_wanted = |state: &State| wanted.contains(&state_json(*state).word());
+    let states: Vec<_> = STATES.iter().copied().filter(is_wanted).collect();
     let cursor = query.take("cursor");
     let account = request.account()?;
     let page = submission::find(&account, &states, cursor.as_deref(), limit)?;
     Answer::json(
         200,
         &Submissions {
-            submissions: page.entries.iter().map(Submission::new).collect(),
+            submissions: page.entries.iter().map(submission_json).collect(),
             next_cursor: page.next_cursor.as_deref(),
         },
     )
@@ -109,5 +112,5 @@ fn show(request: &Request) -> Result<Answer, Problem> {
     request.query(&[])?;
     let account = request.account()?;
     let entry = submission::get(&account, &request.parameter("submission")?)?;
-    Answer::json(200, &Submission::new(&entry))
+    Answer::json(200, &submission_json(&entry))
 }

@@ -1,119 +1,58 @@
-//! JSON of submissions: receipt, status, recipients.
+//! Conversion of submissions to JSON: receipt, status, recipients.
 
 use kit::bindings::postlet::mail::outcomes::{Entry, Receipt, RecipientVerdict, SentCopy, State};
-use kit::instant::Instant;
-use serde::Serialize;
+use shapes::instant::Instant;
+use shapes::submissions as json;
+use shapes::submissions::SubmissionState;
 
 macro_rules! states {
-    ($($state:ident = $name:literal,)*) => {
-        /// Every state, in the order of a submission's life.
-        pub(crate) const STATES: &[State] = &[$(State::$state,)*];
+    ($($state:ident),*) => {
+        /// Every state, in the order of [`SubmissionState::WORDS`].
+        pub(crate) const STATES: &[State] = &[$(State::$state),*];
 
-        /// The name of a state in the API. The match has no default arm, so a state that WIT gains
-        /// needs a name here.
-        pub(crate) const fn name(state: State) -> &'static str {
-            match state { $(State::$state => $name,)* }
+        pub(crate) const fn state_json(state: State) -> SubmissionState {
+            match state { $(State::$state => SubmissionState::$state,)* }
         }
     };
 }
 
-states! {
-    Accepted = "accepted",
-    Claimed = "claimed",
-    Dialing = "dialing",
-    DotSent = "dotSent",
-    Sent = "sent",
-    Deferred = "deferred",
-    Failed = "failed",
-    Uncertain = "uncertain",
-    Cancelled = "cancelled",
-    Expired = "expired",
-}
+states!(Accepted, Claimed, Dialing, DotSent, Sent, Deferred, Failed, Uncertain, Cancelled, Expired);
 
-/// The names of all states, in the same order.
-pub(crate) fn names() -> Vec<&'static str> {
-    STATES.iter().copied().map(name).collect()
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ReceiptJson<'a> {
-    submission_id: &'a str,
-    message_id: &'a str,
-    state: &'static str,
-    send_at: Instant,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    warnings: &'a [String],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Submission<'a> {
-    #[serde(flatten)]
-    receipt: ReceiptJson<'a>,
-    attempts: u32,
-    possible_duplicate: bool,
-    last_error: Option<&'a str>,
-    sent_copy: Option<&'static str>,
-    recipients: Vec<Verdict<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Submissions<'a> {
-    pub(crate) submissions: Vec<Submission<'a>>,
-    pub(crate) next_cursor: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Verdict<'a> {
-    recipient: &'a str,
-    state: &'static str,
-    reply: Option<&'a str>,
-    at: Option<Instant>,
-}
-
-impl<'a> ReceiptJson<'a> {
-    pub(crate) fn new(receipt: &'a Receipt) -> Self {
-        Self {
-            submission_id: &receipt.submission_id,
-            message_id: &receipt.message_id,
-            state: name(receipt.state),
-            send_at: Instant(receipt.due),
-            warnings: &receipt.warnings,
-        }
+pub(crate) fn receipt_json(receipt: &Receipt) -> json::Receipt<'_> {
+    json::Receipt {
+        submission_id: &receipt.submission_id,
+        message_id: &receipt.message_id,
+        state: state_json(receipt.state),
+        send_at: Instant(receipt.due),
+        warnings: &receipt.warnings,
     }
 }
 
-impl<'a> Submission<'a> {
-    pub(crate) fn new(entry: &'a Entry) -> Self {
-        Self {
-            receipt: ReceiptJson::new(&entry.receipt),
-            attempts: entry.attempts,
-            possible_duplicate: entry.possible_duplicate,
-            last_error: entry.last_error.as_deref(),
-            sent_copy: entry.sent_copy.map(copy_name),
-            recipients: entry.recipients.iter().map(Verdict::new).collect(),
-        }
+pub(crate) fn submission_json(entry: &Entry) -> json::Submission<'_> {
+    json::Submission {
+        receipt: receipt_json(&entry.receipt),
+        attempts: entry.attempts,
+        possible_duplicate: entry.possible_duplicate,
+        last_error: entry.last_error.as_deref(),
+        sent_copy: entry.sent_copy.map(copy_json),
+        recipients: entry.recipients.iter().map(recipient_json).collect(),
     }
 }
 
-impl<'a> Verdict<'a> {
-    fn new(verdict: &'a RecipientVerdict) -> Self {
-        Self {
-            recipient: &verdict.recipient,
-            state: name(verdict.state),
-            reply: verdict.reply.as_deref(),
-            at: verdict.at.map(Instant),
-        }
+fn recipient_json(verdict: &RecipientVerdict) -> json::Recipient<'_> {
+    json::Recipient {
+        recipient: &verdict.recipient,
+        state: state_json(verdict.state),
+        reply: verdict.reply.as_deref(),
+        at: verdict.at.map(Instant),
     }
 }
 
-fn copy_name(copy: SentCopy) -> &'static str {
+fn copy_json(copy: SentCopy) -> json::SentCopy {
     match copy {
-        SentCopy::Pending => "pending",
-        SentCopy::Done => "done",
-        SentCopy::GivenUp => "givenUp",
+        SentCopy::Pending => json::SentCopy::Pending,
+        SentCopy::Done => json::SentCopy::Done,
+        SentCopy::GivenUp => json::SentCopy::GivenUp,
     }
 }
 
@@ -124,16 +63,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schemas_name_every_state_in_the_same_order() {
-        let names = json!(names());
-        for schema in [
-            include_str!("../schema/receipt.json"),
-            include_str!("../schema/submission.json"),
-            include_str!("../schema/submissions.json"),
-        ] {
-            let schema: Value = serde_json::from_str(schema).unwrap();
-            assert_eq!(schema.pointer("/$defs/submissionState/enum"), Some(&names));
-        }
+    fn the_states_are_those_that_the_schema_names() {
+        let words: Vec<_> = STATES.iter().map(|state| state_json(*state).word()).collect();
+        assert_eq!(words, SubmissionState::WORDS);
     }
 
     #[test]
@@ -162,7 +94,7 @@ mod tests {
             last_error: None,
             sent_copy: Some(SentCopy::GivenUp),
         };
-        let json = serde_json::to_value(Submission::new(&entry)).unwrap();
+        let json = serde_json::to_value(submission_json(&entry)).unwrap();
         assert_eq!(json["state"], "dotSent");
         assert_eq!(json["sentCopy"], "givenUp");
         assert_eq!(json.get("warnings"), None);

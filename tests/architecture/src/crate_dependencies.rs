@@ -28,6 +28,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["net", "runtime", "postlet"]),
     ("hyper-util", &["net", "runtime", "postlet"]),
     ("jsonschema", &["postlet"]),
+    ("schemars", &["shapes"]),
     ("clap", &["postlet"]),
     ("chacha20poly1305", &["store"]),
     ("tokio", &["engine", "net", "mail", "store", "runtime", "mailroom", "postlet"]),
@@ -46,13 +47,14 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("postlet", &["model", "engine", "net", "mail", "store", "runtime", "mailroom", "components"]),
     ("components", &[]),
     ("kit", &[]),
+    ("shapes", &[]),
 ];
 
 /// The crate with the rules that host and guests share: every package may use it, and it uses none.
 const SHARED: &str = "rules";
 
 /// The crates of the project that a guest may use: it knows WIT, never the host's types.
-const GUEST: &[&str] = &["kit"];
+const GUEST: &[&str] = &["kit", "shapes"];
 
 /// The only packages that open sockets.
 const DIALLERS: &[&str] = &["net", "mailroom", "postlet"];

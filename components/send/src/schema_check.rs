@@ -1,14 +1,13 @@
-//! JSON Schema validation, where the host has not done it: of the JSON in a form, above all.
+//! JSON Schema validation of a draft in a form, which the host has not validated.
 //!
-//! Implements the keywords that the body schemas of the default application use, and reports faults
-//! as the host does, each with its JSON Pointer. It is not a validator for other schemas.
+//! Implements the keywords that the schema of a draft uses, and reports faults as the host does, each
+//! with its JSON Pointer. It is not a validator for other schemas.
 //!
 //! Standards: JSON Schema 2020-12 (a part), RFC 6901.
 
+use kit::bindings::postlet::mail::types::Fault;
+use kit::words::pointer;
 use serde_json::Value;
-
-use crate::bindings::postlet::mail::types::Fault;
-use crate::words::pointer;
 
 /// The most faults that are reported.
 const MOST_FAULTS: usize = 20;
@@ -16,8 +15,7 @@ const MOST_FAULTS: usize = 20;
 const MOST_NAMES: usize = 20;
 
 /// The faults of `value` against `schema`; empty when it is valid.
-#[must_use]
-pub fn faults(schema: &Value, value: &Value) -> Vec<Fault> {
+pub(crate) fn faults(schema: &Value, value: &Value) -> Vec<Fault> {
     let mut check = Check { root: schema, faults: Vec::new() };
     check.value(schema, value, "");
     check.faults
@@ -190,7 +188,7 @@ mod tests {
 
     /// The schema that the tests use.
     fn draft() -> Value {
-        serde_json::from_str(include_str!("../../send/schema/draft.json")).unwrap()
+        serde_json::from_str(kit::schema!("draft")).unwrap()
     }
 
     #[test]
