@@ -238,17 +238,16 @@ fn insert(
 
 fn document(default: &Application, own: Option<&Application>) -> Bytes {
     let host = routes::operations();
-    let applications: Vec<&Application> = own.into_iter().chain([default]).collect();
-    let served = applications.iter().flat_map(|application| &application.served);
-    let described: Vec<_> = served
-        .map(|(served, description)| {
-            (served, description.as_deref(), served.documented().unwrap_or_default())
-        })
+    let applications = own.into_iter().chain([default]);
+    let served: Vec<_> = applications
+        .flat_map(|application| &application.served)
+        .map(|(served, description)| (served, description.as_deref(), served.public_scopes()))
         .collect();
-    let mut groups: Vec<Group<'_>> = described
+    let mut groups: Vec<Group<'_>> = served
         .iter()
-        .map(|(served, description, operations)| {
-            Group::component(&served.name, *description, operations, served.unchecked())
+        .map(|(served, description, public)| {
+            let (operations, unchecked) = (served.described(), served.unchecked());
+            Group::component(&served.name, *description, operations, public.as_deref(), unchecked)
         })
         .collect();
     groups.push(Group::host(&host, &[MERGE_PATCH]));

@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 
 use engine::app::route_table::Pattern;
+use model::caller::Scope;
 use runtime::component::Operation;
 use serde_json::{Map, Value, json};
 
@@ -21,40 +22,70 @@ pub(crate) const PROBLEM: &str = "application/problem+json";
 /// enforced.
 const CONTENT_TYPES: &str = "x-content-types";
 
-/// Instead of a scope: no token is needed. An empty scope means that every token is sufficient.
+/// Instead of a scope of the host's own operations: no token is needed. An empty scope means that every
+/// token is sufficient.
 pub(crate) const PUBLIC: &str = "public";
-
-/// The same for an operation that sends.
-pub(crate) const PUBLIC_SEND: &str = "public send";
 
 /// The operations of one component, or of the host.
 pub(crate) struct Group<'a> {
     /// A component's name, or `host`; a component may be called so too.
-    pub(crate) name: &'a str,
-    is_host: bool,
-    /// Description of its tag.
-    pub(crate) description: Option<&'a str>,
-    pub(crate) operations: &'a [Operation],
+    name: &'a str,
+    /// Name and description of each tag.
+    tags: Vec<(&'a str, Option<&'a str>)>,
+    operations: Vec<Documented<'a>>,
     /// Media types other than JSON that are checked against the same schema.
-    pub(crate) checked: &'a [&'a str],
+    checked: &'a [&'a str],
     /// Routes without a description of their operations.
-    pub(crate) unchecked: &'a [Pattern],
+    unchecked: &'a [Pattern],
+}
+
+/// An operation, with what `describe` does not say.
+struct Documented<'a> {
+    operation: &'a Operation,
+    tag: &'a str,
+    /// No token is needed.
+    is_public: bool,
 }
 
 impl<'a> Group<'a> {
-    /// The operations of a component.
+    /// The operations of a component; `public` are the scopes granted without a token, none if a token is
+    /// required.
     pub(crate) fn component(
         name: &'a str,
         description: Option<&'a str>,
         operations: &'a [Operation],
+        public: Option<&[Scope]>,
         unchecked: &'a [Pattern],
     ) -> Self {
-        Self { name, is_host: false, description, operations, checked: &[], unchecked }
+        let is_public = |scope: &str| {
+            public.is_some_and(|granted| {
+                scope.is_empty() || granted.iter().any(|granted| granted.as_str() == scope)
+            })
+        };
+        let documented = |operation: &'a Operation| Documented {
+            operation,
+            tag: name,
+            is_public: is_public(&operation.scope),
+        };
+        let operations = operations.iter().map(documented).collect();
+        Self { name, tags: vec![(name, description)], operations, checked: &[], unchecked }
     }
 
     /// The host's own operations.
     pub(crate) fn host(operations: &'a [Operation], checked: &'a [&'a str]) -> Self {
-        Self { name: "host", is_host: true, description: None, operations, checked, unchecked: &[] }
+        let documented = |operation: &'a Operation| Documented {
+            operation,
+            tag: operation_names::heading(&operation.path),
+            is_public: operation.scope == PUBLIC,
+        };
+        let tags = operation_names::HEADINGS.iter().map(|(_, noun, text)| (*noun, Some(*text)));
+        Self {
+            name: "host",
+            tags: tags.collect(),
+            operations: operations.iter().map(documented).collect(),
+            checked,
+            unchecked: &[],
+        }
     }
 }
 
@@ -63,29 +94,16 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
     let mut schemas = Schemas::default();
     let problem = schemas.put("Problem", problem());
     let mut paths = Map::new();
-    let mut tags = Vec::with_capacity(groups.len());
-    for group in groups {
-        if group.is_host {
-            let tag =
-                |(_, noun, text): &(_, &str, &str)| json!({"name": noun, "description": text});
-            tags.extend(operation_names::HEADINGS.iter().map(tag));
-            continue;
-        }
-        let mut tag = json!({"name": group.name});
-        if let (Some(tag), Some(text)) = (tag.as_object_mut(), group.description) {
-            tag.insert("description".to_owned(), json!(text));
-        }
-        tags.push(tag);
-    }
+    let tags: Vec<Value> = groups.iter().flat_map(|group| &group.tags).map(tag).collect();
     let mut ids = HashSet::new();
     // The host, which is last, gets its names first, so that a tenant's operations do not change them.
     for group in groups.iter().rev() {
-        for one in group.operations {
-            let (path, names) = template(&one.path);
+        for one in &group.operations {
+            let (path, names) = template(&one.operation.path);
             let entry = paths.entry(path).or_insert_with(|| json!({}));
             if let Some(entry) = entry.as_object_mut() {
                 let document = operation(group, one, &names, &mut schemas, &mut ids);
-                entry.insert(one.method.to_ascii_lowercase(), document);
+                entry.insert(one.operation.method.to_ascii_lowercase(), document);
             }
         }
         for route in group.unchecked {
@@ -111,6 +129,13 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
             "schemas": schemas.into_value(),
         },
     })
+}
+
+fn tag((name, description): &(&str, Option<&str>)) -> Value {
+    match description {
+        Some(text) => json!({"name": name, "description": text}),
+        None => json!({"name": name}),
+    }
 }
 
 /// A path item without operations (OpenAPI 3.1.0 §4.8.9), for a route that is not described.
@@ -145,11 +170,12 @@ fn in_path(name: &str) -> Value {
 
 fn operation(
     group: &Group<'_>,
-    operation: &Operation,
+    documented: &Documented<'_>,
     names: &[&str],
     schemas: &mut Schemas,
     ids: &mut HashSet<String>,
 ) -> Value {
+    let Documented { operation, tag, is_public } = documented;
     let id = identity(operation, ids);
     let mut parameters: Vec<Value> = names
         .iter()
@@ -162,7 +188,6 @@ fn operation(
             parameter
         })
         .collect();
-    let tag = if group.is_host { operation_names::heading(&operation.path) } else { group.name };
     parameters.extend(operation.parameters.iter().map(|parameter| {
         json!({
             "name": parameter.name, "in": "query", "required": parameter.required,
@@ -170,13 +195,12 @@ fn operation(
             "schema": schemas.take(group.name, &format!("{id}:{}", parameter.name), &parameter.schema),
         })
     }));
-    let sends = matches!(operation.scope.as_str(), PUBLIC_SEND | "send");
-    parameters.extend(request_headers::parameters(operation, sends));
+    parameters.extend(request_headers::parameters(operation));
     let mut document = json!({
         "operationId": id, "tags": [tag], "summary": operation.summary,
         "parameters": parameters, "responses": responses(group, operation, &id, schemas),
         "security": match operation.scope.as_str() {
-            PUBLIC | PUBLIC_SEND => json!([]),
+            _ if *is_public => json!([]),
             "" => json!([{"token": []}]),
             scope => json!([{"token": [scope]}]),
         },
@@ -348,7 +372,8 @@ mod tests {
             long_lived: false,
         };
         let (own, host) = ([operation("/v1/accounts/special")], [operation("/v1/tokens")]);
-        let groups = [Group::component("host", Some("Mine"), &own, &[]), Group::host(&host, &[])];
+        let groups =
+            [Group::component("host", Some("Mine"), &own, None, &[]), Group::host(&host, &[])];
         let document = document("title", "1", &groups);
         assert_eq!(document["tags"][0], json!({"name": "host", "description": "Mine"}));
         assert_eq!(document["paths"]["/v1/accounts/special"]["get"]["tags"], json!(["host"]));

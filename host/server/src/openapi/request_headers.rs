@@ -8,14 +8,15 @@
 //!
 //! Standards: draft-ietf-httpapi-idempotency-key-header; RFC 9110 §13.1.2, §13.1.5, §14.2.
 
+use model::caller::Scope;
 use model::submission::IdempotencyKey;
 use runtime::component::Operation;
 use serde_json::{Value, json};
 
-/// The header parameters of one operation; `sends` if it may send a message.
-pub(crate) fn parameters(operation: &Operation, sends: bool) -> Vec<Value> {
+/// The header parameters of one operation.
+pub(crate) fn parameters(operation: &Operation) -> Vec<Value> {
     let mut parameters = Vec::new();
-    if sends && operation.method != "GET" {
+    if operation.scope == Scope::Send.as_str() && operation.method != "GET" {
         parameters.push(field(
             "Idempotency-Key",
             "Makes the request safe to repeat: the same key and message return the same submission",
