@@ -107,6 +107,15 @@ impl Schema {
         }
     }
 
+    /// The first fault of the text of a query parameter.
+    pub(crate) fn parameter_fault(&self, name: &str, text: &str) -> Option<Fault> {
+        let value = self.query_value(text);
+        if self.fits(&value) {
+            return None;
+        }
+        self.faults(&format!("/{name}"), &value, text.len()).into_iter().next()
+    }
+
     /// Parses and validates a body.
     ///
     /// # Errors
