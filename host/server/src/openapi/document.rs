@@ -22,9 +22,18 @@ pub(crate) const PROBLEM: &str = "application/problem+json";
 /// enforced.
 const CONTENT_TYPES: &str = "x-content-types";
 
-/// Instead of a scope of the host's own operations: no token is needed. An empty scope means that every
-/// token is sufficient.
-pub(crate) const PUBLIC: &str = "public";
+/// One of the host's own operations.
+#[derive(Debug)]
+pub(crate) struct HostOperation {
+    /// The `operationId`.
+    pub(crate) id: &'static str,
+    /// What requests are matched with; it may be wider than the path of the operation.
+    pub(crate) pattern: Pattern,
+    /// Every content type of its body has the same schema.
+    pub(crate) operation: Operation,
+    /// No token is needed.
+    pub(crate) is_public: bool,
+}
 
 /// The operations of one component, or of the host.
 pub(crate) struct Group<'a> {
@@ -33,8 +42,6 @@ pub(crate) struct Group<'a> {
     /// Name and description of each tag.
     tags: Vec<(&'a str, Option<&'a str>)>,
     operations: Vec<Documented<'a>>,
-    /// Media types other than JSON that are checked against the same schema.
-    checked: &'a [&'a str],
     /// Routes without a description of their operations.
     unchecked: &'a [Pattern],
 }
@@ -42,9 +49,13 @@ pub(crate) struct Group<'a> {
 /// An operation, with what `describe` does not say.
 struct Documented<'a> {
     operation: &'a Operation,
+    /// The `operationId` of one of Postlet's own operations; others are derived.
+    id: Option<&'a str>,
     tag: &'a str,
     /// No token is needed.
     is_public: bool,
+    /// Other content types of the body have the schema of JSON.
+    has_one_schema: bool,
 }
 
 impl<'a> Group<'a> {
@@ -64,26 +75,29 @@ impl<'a> Group<'a> {
         };
         let documented = |operation: &'a Operation| Documented {
             operation,
+            id: operation_names::known(&operation.method, &operation.path),
             tag: name,
             is_public: is_public(&operation.scope),
+            has_one_schema: false,
         };
         let operations = operations.iter().map(documented).collect();
-        Self { name, tags: vec![(name, description)], operations, checked: &[], unchecked }
+        Self { name, tags: vec![(name, description)], operations, unchecked }
     }
 
     /// The host's own operations.
-    pub(crate) fn host(operations: &'a [Operation], checked: &'a [&'a str]) -> Self {
-        let documented = |operation: &'a Operation| Documented {
-            operation,
-            tag: operation_names::heading(&operation.path),
-            is_public: operation.scope == PUBLIC,
+    pub(crate) fn host(operations: &'a [HostOperation]) -> Self {
+        let documented = |host: &'a HostOperation| Documented {
+            operation: &host.operation,
+            id: Some(host.id),
+            tag: operation_names::heading(&host.operation.path),
+            is_public: host.is_public,
+            has_one_schema: true,
         };
         let tags = operation_names::HEADINGS.iter().map(|(_, noun, text)| (*noun, Some(*text)));
         Self {
             name: "host",
             tags: tags.collect(),
             operations: operations.iter().map(documented).collect(),
-            checked,
             unchecked: &[],
         }
     }
@@ -175,13 +189,13 @@ fn operation(
     schemas: &mut Schemas,
     ids: &mut HashSet<String>,
 ) -> Value {
-    let Documented { operation, tag, is_public } = documented;
-    let id = identity(operation, ids);
+    let Documented { operation, tag, is_public, .. } = documented;
+    let id = identity(documented, ids);
     let mut parameters: Vec<Value> = names
         .iter()
         .map(|name| {
             let mut parameter = in_path(name);
-            let meaning = operation_names::parameter(&operation.method, &operation.path, name);
+            let meaning = documented.id.and_then(|_| operation_names::parameter(name));
             if let (Some(members), Some(meaning)) = (parameter.as_object_mut(), meaning) {
                 members.insert("description".to_owned(), json!(meaning));
             }
@@ -206,7 +220,7 @@ fn operation(
         },
     });
     if let Some(members) = document.as_object_mut() {
-        if let Some(body) = body(group, operation, &id, schemas) {
+        if let Some(body) = body(group, documented, &id, schemas) {
             members.insert("requestBody".to_owned(), body);
         }
         if operation.long_lived {
@@ -257,10 +271,11 @@ fn responses(
 
 fn body(
     group: &Group<'_>,
-    operation: &Operation,
+    documented: &Documented<'_>,
     id: &str,
     schemas: &mut Schemas,
 ) -> Option<Value> {
+    let operation = documented.operation;
     let mut content = Map::new();
     let mut forms = Map::new();
     if let Some(text) = &operation.body_schema {
@@ -279,9 +294,8 @@ fn body(
         {
             media.insert("example".to_owned(), example);
         }
-        let also = operation.other_content_types.iter().map(String::as_str);
-        for kind in also.filter(|kind| group.checked.contains(kind)) {
-            content.insert(kind.to_owned(), Value::Object(media.clone()));
+        for kind in operation.other_content_types.iter().filter(|_| documented.has_one_schema) {
+            content.insert(kind.clone(), Value::Object(media.clone()));
         }
         content.insert("application/json".to_owned(), Value::Object(media));
     }
@@ -310,8 +324,10 @@ fn template(path: &str) -> (String, Vec<&str>) {
 }
 
 /// The `operationId`, unique in a document: the names of two paths may be equal.
-fn identity(operation: &Operation, ids: &mut HashSet<String>) -> String {
-    let base = operation_names::name(&operation.method, &operation.path);
+fn identity(documented: &Documented<'_>, ids: &mut HashSet<String>) -> String {
+    let Documented { operation, id, .. } = documented;
+    let derived = || operation_names::derived(&operation.method, &operation.path);
+    let base = id.map_or_else(derived, str::to_owned);
     let mut id = base.clone();
     let mut more = 1;
     while !ids.insert(id.clone()) {
@@ -371,9 +387,14 @@ mod tests {
             answers: Vec::new(),
             long_lived: false,
         };
-        let (own, host) = ([operation("/v1/accounts/special")], [operation("/v1/tokens")]);
-        let groups =
-            [Group::component("host", Some("Mine"), &own, None, &[]), Group::host(&host, &[])];
+        let own = [operation("/v1/accounts/special")];
+        let host = [HostOperation {
+            id: "listTokens",
+            pattern: "/v1/tokens".parse().unwrap(),
+            operation: operation("/v1/tokens"),
+            is_public: false,
+        }];
+        let groups = [Group::component("host", Some("Mine"), &own, None, &[]), Group::host(&host)];
         let document = document("title", "1", &groups);
         assert_eq!(document["tags"][0], json!({"name": "host", "description": "Mine"}));
         assert_eq!(document["paths"]["/v1/accounts/special"]["get"]["tags"], json!(["host"]));

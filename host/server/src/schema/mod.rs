@@ -11,6 +11,7 @@ mod strict_json;
 pub(crate) mod words;
 mod explain;
 mod cost;
+pub(crate) mod own_schema;
 pub mod child;
 mod child_process;
 pub mod child_pool;
