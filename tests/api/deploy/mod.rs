@@ -12,6 +12,7 @@ mod wrong_files;
 mod code_cache;
 mod schema_enforcement;
 mod filters;
+mod host_routes;
 mod tenant_routing;
 mod http_protocol;
 mod http2_frames;

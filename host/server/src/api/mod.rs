@@ -1,9 +1,12 @@
 //! Request handlers of the host's own routes: accounts, tokens, system pages.
 
+pub(crate) mod host_request;
 pub(crate) mod key_rotation;
 pub(crate) mod accounts;
 pub(crate) mod metrics;
-pub(crate) mod tokens;
-pub(crate) mod routes;
+mod tokens;
+pub(crate) mod host_api;
 mod wit_archive;
-pub(crate) mod system;
+mod system;
+pub(crate) mod host_route;
+pub(crate) mod routes;

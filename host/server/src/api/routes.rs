@@ -1,367 +1,278 @@
-//! Route table of the host itself, with methods, scopes and OpenAPI operations.
+//! Route table of the host itself: a row for each operation.
 //!
-//! A route of an application that conflicts with one of these is refused. Independent of how requests
-//! are handled.
+//! A new endpoint is a row here and its handler. The router, the `Allow` field, the checks of scope, query
+//! and body, the paths that applications may not take, and the OpenAPI document are read from the rows.
 
-use http::Method;
+use std::collections::BTreeMap;
+use std::future::ready;
+
+use anyhow::Context;
+use engine::app::route_table::Routes;
+use http::Response;
 use model::caller::Scope;
-use runtime::component::{Described, Operation, Parameter};
+use model::problem::Problem;
+use runtime::body::Body;
 
-use crate::api::accounts::oauth_consent::HTML;
-use crate::api::accounts::request;
-use crate::api::{metrics, tokens};
-use crate::http::content_type::MERGE_PATCH;
-use crate::openapi::document::{PROBLEM, PUBLIC};
-use crate::openapi::host_schemas;
+use crate::api::accounts::handlers::{CURSOR, LIST};
+use crate::api::accounts::oauth_consent;
+use crate::api::accounts::request::{ACCOUNT_CHANGE, NEW_ACCOUNT, NEW_IDENTITIES};
+use crate::api::host_route::{Answer, Answering, HostRoute, content, created, json, row};
+use crate::api::metrics::CONTENT_TYPE as OPENMETRICS;
+use crate::api::{system, tokens};
+use crate::http::content_type::HTML;
+use crate::openapi::document::{HostOperation, PROBLEM};
 
-/// A route that the host serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HostRoute {
-    /// Without a token.
-    Public(PublicRoute),
-    /// Under a scope.
-    Token(TokenRoute),
-}
-
-/// A route that needs no token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PublicRoute {
-    Health,
-    Ready,
-    Wit,
-    WitFile,
-    WitArchive,
-    OpenApi,
-    Docs,
-    ConsentAnswer,
-}
-
-/// A route that needs a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenRoute {
-    Metrics,
-    Tokens,
-    Token,
-    Accounts,
-    VerifyNew,
-    Account,
-    VerifyAccount,
-    KeyRotation,
-    Identities,
-    TestAccount,
-    Consent,
-}
-
-/// Every route of the host, by its pattern.
-pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
-    ("/-/health", HostRoute::Public(PublicRoute::Health)),
-    ("/-/ready", HostRoute::Public(PublicRoute::Ready)),
-    ("/-/wit", HostRoute::Public(PublicRoute::Wit)),
-    ("/-/wit/...", HostRoute::Public(PublicRoute::WitFile)),
-    ("/-/wit.tar", HostRoute::Public(PublicRoute::WitArchive)),
-    ("/-/openapi.json", HostRoute::Public(PublicRoute::OpenApi)),
-    ("/-/docs", HostRoute::Public(PublicRoute::Docs)),
-    ("/-/oauth/callback", HostRoute::Public(PublicRoute::ConsentAnswer)),
-    ("/-/metrics", HostRoute::Token(TokenRoute::Metrics)),
-    ("/-/key/rotate", HostRoute::Token(TokenRoute::KeyRotation)),
-    ("/v1/tokens", HostRoute::Token(TokenRoute::Tokens)),
-    ("/v1/tokens/:token", HostRoute::Token(TokenRoute::Token)),
-    ("/v1/accounts", HostRoute::Token(TokenRoute::Accounts)),
-    ("/v1/accounts/verify", HostRoute::Token(TokenRoute::VerifyNew)),
-    ("/v1/accounts/:account", HostRoute::Token(TokenRoute::Account)),
-    ("/v1/accounts/:account/verify", HostRoute::Token(TokenRoute::VerifyAccount)),
-    ("/v1/accounts/:account/test", HostRoute::Token(TokenRoute::TestAccount)),
-    ("/v1/accounts/:account/oauth", HostRoute::Token(TokenRoute::Consent)),
-    ("/v1/accounts/:account/identities", HostRoute::Token(TokenRoute::Identities)),
+/// Every operation of the host. Those of one path are in the order of its `Allow` field.
+pub(crate) static HOST_ROUTES: &[HostRoute] = &[
+    row("GET", "/-/health", "getHealth", "Show that the host runs, and its version")
+        .any_query(&[])
+        .answer(json("Health"))
+        .public(|_, _| now(Ok(system::health()))),
+    row("GET", "/-/ready", "getReadiness", "Show whether the host accepts requests")
+        .any_query(&[])
+        .answer(json("Readiness"))
+        .public(|api, _| now(system::ready(api))),
+    row("GET", "/-/wit", "listWitFiles", "List the files of the WIT package")
+        .answer(json("WitPackage"))
+        .public(|_, _| now(Ok(system::wit()))),
+    row("GET", "/-/wit/...", "getWitFile", "Show a file of the WIT package")
+        .answer(content(&[system::TEXT], "The file"))
+        .public(|_, request| now(system::wit_file(request.rest.trim_start_matches('/')))),
+    row("GET", "/-/wit.tar", "getWitArchive", "Show the WIT package as an archive, below `wit/`")
+        .answer(content(&[system::TAR], "The archive"))
+        .public(|_, _| now(Ok(system::wit_archive()))),
+    row("GET", "/-/openapi.json", "getOpenApiDocument", "Show this document")
+        .answer(json("OpenApiDocument"))
+        .optional_token(|api, caller, _| now(Ok(system::openapi(api, caller)))),
+    row("GET", "/-/docs", "getDocs", "Show this document as a page")
+        .answer(content(&[HTML], "The page"))
+        .public(|_, _| now(Ok(system::docs()))),
+    row(
+        "GET",
+        "/-/oauth/callback",
+        "endConsent",
+        "End a consent: the redirect URI of authorization servers",
+    )
+    .any_query(&oauth_consent::AUTHORIZATION_RESPONSE)
+    .answer(content(&[HTML], "The mailbox is connected"))
+    .failures(&[Answer {
+        statuses: &[400, 404, 409, 422, 500, 502, 503, 504],
+        content_types: &[HTML, PROBLEM],
+        schema: None,
+        summary: "The mailbox is not connected",
+    }])
+    .public(|api, request| {
+        Box::pin(
+            async move { Ok(oauth_consent::oauth_callback(&api.accounts.engine, request).await) },
+        )
+    }),
+    row("GET", "/-/metrics", "getMetrics", "Show the host's metrics")
+        .answer(content(&[OPENMETRICS], "In the OpenMetrics text format"))
+        .scope(Scope::Operate, |api, _, _| Box::pin(system::metrics(api))),
+    row("POST", "/-/key/rotate", "rotateKey", "Rotate the master key while serving")
+        .answer(json("KeyRotation"))
+        .scope(Scope::Operate, |api, caller, _| Box::pin(api.rotation.rotate(caller))),
+    row("GET", "/v1/tokens", "listTokens", "List tokens")
+        .answer(json("Tokens"))
+        .scope(Scope::Operate, |api, _, _| Box::pin(tokens::list(&api.authenticator))),
+    row("POST", "/v1/tokens", "createToken", "Create a token; only this response shows its text")
+        .body(&tokens::NEW_TOKEN)
+        .answer(created("MadeToken"))
+        .scope(Scope::Operate, |api, caller, request| {
+            let accounts = &*api.accounts.accounts;
+            Box::pin(tokens::create(&api.authenticator, accounts, caller, &request.body))
+        }),
+    row("DELETE", "/v1/tokens/:token", "deleteToken", "Revoke a token")
+        .scope(Scope::Operate, |api, _, request| {
+            Box::pin(tokens::revoke(&api.authenticator, request.path_parameter()))
+        }),
+    row("GET", "/v1/accounts", "listAccounts", "List the accounts that the token may open")
+        .query(&LIST)
+        .answer(json("Accounts"))
+        .any_token(|api, caller, request| {
+            Box::pin(api.accounts.list(caller, request.query_parameter(CURSOR)))
+        }),
+    row("POST", "/v1/accounts", "createAccount", "Connect a mailbox")
+        .body(&NEW_ACCOUNT)
+        .answer(created("Account"))
+        .scope(Scope::Accounts, |api, caller, request| {
+            Box::pin(api.accounts.create(caller, request.accept_language(), &request.body))
+        }),
+    row(
+        "POST",
+        "/v1/accounts/verify",
+        "verifyServers",
+        "Verify a mailbox's servers; nothing is stored",
+    )
+    .body(&NEW_ACCOUNT)
+    .answer(json("Verification"))
+    .scope(Scope::Accounts, |api, caller, request| {
+        Box::pin(api.accounts.verify_new(caller, request.accept_language(), &request.body))
+    }),
+    row("GET", "/v1/accounts/:account", "getAccount", "Show an account")
+        .answer(json("Account"))
+        .any_token(|api, caller, request| {
+            Box::pin(api.accounts.get(caller, request.path_parameter()))
+        }),
+    row(
+        "PATCH",
+        "/v1/accounts/:account",
+        "updateAccount",
+        "Change an account by a merge patch; a new host needs the password again",
+    )
+    .body(&ACCOUNT_CHANGE)
+    .answer(json("Account"))
+    .scope(Scope::Accounts, |api, caller, request| {
+        Box::pin(api.accounts.change(caller, request.path_parameter(), &request.body))
+    }),
+    row("DELETE", "/v1/accounts/:account", "deleteAccount", "Remove an account")
+        .scope(Scope::Accounts, |api, caller, request| {
+            Box::pin(api.accounts.delete(caller, request.path_parameter()))
+        }),
+    row(
+        "POST",
+        "/v1/accounts/:account/oauth",
+        "beginConsent",
+        "Begin a consent: returns the URL that the owner of the mailbox has to open",
+    )
+    .answer(json("Consent"))
+    .scope(Scope::Accounts, |api, caller, request| {
+        Box::pin(api.accounts.begin_consent(caller, request.path_parameter()))
+    }),
+    row(
+        "GET",
+        "/v1/accounts/:account/identities",
+        "listIdentities",
+        "List the identities of an account",
+    )
+    .answer(json("Identities"))
+    .any_token(|api, caller, request| {
+        Box::pin(api.accounts.identities(caller, request.path_parameter()))
+    }),
+    row(
+        "PUT",
+        "/v1/accounts/:account/identities",
+        "replaceIdentities",
+        "Replace the identities of an account; the first is the default",
+    )
+    .body(&NEW_IDENTITIES)
+    .answer(json("Identities"))
+    .scope(Scope::Accounts, |api, caller, request| {
+        Box::pin(api.accounts.set_identities(caller, request.path_parameter(), &request.body))
+    }),
+    row(
+        "POST",
+        "/v1/accounts/:account/verify",
+        "verifyAccount",
+        "Verify the servers of an account, SMTP and IMAP separately",
+    )
+    .answer(json("Verification"))
+    .scope(Scope::Accounts, |api, caller, request| {
+        let language = request.accept_language();
+        Box::pin(api.accounts.verify(caller, language, request.path_parameter()))
+    }),
+    row(
+        "POST",
+        "/v1/accounts/:account/test",
+        "testAccount",
+        "Send a message from the account to itself, wait for it, and remove it",
+    )
+    .answer(json("Trial"))
+    .scope(Scope::Accounts, |api, caller, request| {
+        Box::pin(api.accounts.test(caller, request.path_parameter()))
+    }),
 ];
 
-impl TokenRoute {
-    /// The scope that a method requires; none if every token is sufficient.
-    pub(crate) fn scope(self, method: &Method) -> Option<Scope> {
-        match self {
-            Self::Metrics | Self::Tokens | Self::Token | Self::KeyRotation => Some(Scope::Operate),
-            // Every token may list the accounts that it may open.
-            Self::Accounts | Self::Account | Self::Identities if method == Method::GET => None,
-            Self::Accounts
-            | Self::VerifyNew
-            | Self::Account
-            | Self::VerifyAccount
-            | Self::TestAccount
-            | Self::Consent
-            | Self::Identities => Some(Scope::Accounts),
-        }
+/// A response that needs no waiting.
+fn now<'a>(answer: Result<Response<Body>, Problem>) -> Answering<'a> {
+    Box::pin(ready(answer))
+}
+
+/// The rows of each path.
+pub(crate) type HostRoutes = Routes<Vec<&'static HostRoute>>;
+
+/// The rows by path, for the dispatcher.
+///
+/// # Errors
+/// When a path is not a pattern, or two claim the same paths.
+pub(crate) fn by_path() -> anyhow::Result<HostRoutes> {
+    let mut by_path: BTreeMap<&str, Vec<&'static HostRoute>> = BTreeMap::new();
+    for route in HOST_ROUTES {
+        by_path.entry(route.path).or_default().push(route);
     }
-
-    /// Whether a request body is refused.
-    pub(crate) const fn takes_nothing(self) -> bool {
-        matches!(self, Self::VerifyAccount | Self::TestAccount | Self::Consent | Self::KeyRotation)
+    let mut routes = HostRoutes::default();
+    for (path, rows) in by_path {
+        let pattern = path.parse().with_context(|| format!("the host's route {path}"))?;
+        routes.insert(pattern, rows)?;
     }
-
-    /// The methods that it supports.
-    pub(crate) const fn methods(self) -> &'static [&'static str] {
-        match self {
-            Self::Metrics => &["GET"],
-            Self::Tokens | Self::Accounts => &["GET", "POST"],
-            Self::Token => &["DELETE"],
-            Self::Account => &["GET", "PATCH", "DELETE"],
-            Self::Identities => &["GET", "PUT"],
-            Self::VerifyNew
-            | Self::VerifyAccount
-            | Self::TestAccount
-            | Self::Consent
-            | Self::KeyRotation => &["POST"],
-        }
-    }
+    Ok(routes)
 }
 
-/// The same routes as operations, for the documentation.
-pub(crate) fn operations() -> Vec<Operation> {
-    let account_body = |operation| body(operation, request::SCHEMA, request::EXAMPLE);
-    vec![
-        shows("Health", get("/-/health", PUBLIC, "Show that the host runs, and its version")),
-        shows("Readiness", get("/-/ready", PUBLIC, "Show whether the host accepts requests")),
-        shows("WitPackage", get("/-/wit", PUBLIC, "List the files of the WIT package")),
-        Operation {
-            answers: vec![answer(200, "text/plain; charset=utf-8", "The file")],
-            ..get("/-/wit/:file", PUBLIC, "Show a file of the WIT package")
-        },
-        Operation {
-            answers: vec![answer(200, "application/x-tar", "The archive")],
-            ..get("/-/wit.tar", PUBLIC, "Show the WIT package as an archive, below `wit/`")
-        },
-        shows("OpenApiDocument", get("/-/openapi.json", PUBLIC, "Show this document")),
-        Operation {
-            answers: vec![answer(200, HTML, "The page")],
-            ..get("/-/docs", PUBLIC, "Show this document as a page")
-        },
-        Operation {
-            parameters: ["state", "code", "error"].map(consent_parameter).into(),
-            answers: consent_answers(),
-            ..get(
-                "/-/oauth/callback",
-                PUBLIC,
-                "End a consent: the redirect URI of authorization servers",
-            )
-        },
-        Operation {
-            answers: vec![answer(200, metrics::CONTENT_TYPE, "In the OpenMetrics text format")],
-            ..get("/-/metrics", "operate", "Show the host's metrics")
-        },
-        shows(
-            "KeyRotation",
-            post("/-/key/rotate", "operate", "Rotate the master key while serving"),
-        ),
-        shows("Tokens", get("/v1/tokens", "operate", "List tokens")),
-        shows(
-            "MadeToken",
-            body(
-                operation(
-                    "POST",
-                    "/v1/tokens",
-                    "operate",
-                    "Create a token; only this response shows its text",
-                    201,
-                ),
-                tokens::SCHEMA,
-                tokens::EXAMPLE,
-            ),
-        ),
-        operation("DELETE", "/v1/tokens/:token", "operate", "Revoke a token", 204),
-        shows(
-            "Accounts",
-            Operation {
-                parameters: vec![Parameter {
-                    name: "cursor".to_owned(),
-                    schema: r#"{"type":"string","maxLength":4000}"#.to_owned(),
-                    required: false,
-                    summary: "`nextCursor` of the page before".to_owned(),
-                }],
-                ..get("/v1/accounts", "", "List the accounts that the token may open")
-            },
-        ),
-        shows(
-            "Account",
-            account_body(operation("POST", "/v1/accounts", "accounts", "Connect a mailbox", 201)),
-        ),
-        shows(
-            "Verification",
-            account_body(post(
-                "/v1/accounts/verify",
-                "accounts",
-                "Verify a mailbox's servers; nothing is stored",
-            )),
-        ),
-        shows("Account", get("/v1/accounts/:account", "", "Show an account")),
-        shows(
-            "Account",
-            Operation {
-                other_content_types: vec![MERGE_PATCH.to_owned()],
-                ..body(
-                    operation(
-                        "PATCH",
-                        "/v1/accounts/:account",
-                        "accounts",
-                        "Change an account by a merge patch; a new host needs the password again",
-                        200,
-                    ),
-                    request::CHANGE_SCHEMA,
-                    request::CHANGE_EXAMPLE,
-                )
-            },
-        ),
-        operation("DELETE", "/v1/accounts/:account", "accounts", "Remove an account", 204),
-        shows(
-            "Consent",
-            post(
-                "/v1/accounts/:account/oauth",
-                "accounts",
-                "Begin a consent: returns the URL that the owner of the mailbox has to open",
-            ),
-        ),
-        shows(
-            "Identities",
-            get("/v1/accounts/:account/identities", "", "List the identities of an account"),
-        ),
-        shows(
-            "Identities",
-            body(
-                operation(
-                    "PUT",
-                    "/v1/accounts/:account/identities",
-                    "accounts",
-                    "Replace the identities of an account; the first is the default",
-                    200,
-                ),
-                request::IDENTITIES_SCHEMA,
-                request::IDENTITIES_EXAMPLE,
-            ),
-        ),
-        shows(
-            "Verification",
-            post(
-                "/v1/accounts/:account/verify",
-                "accounts",
-                "Verify the servers of an account, SMTP and IMAP separately",
-            ),
-        ),
-        shows(
-            "Trial",
-            post(
-                "/v1/accounts/:account/test",
-                "accounts",
-                "Send a message from the account to itself, wait for it, and remove it",
-            ),
-        ),
-    ]
-}
-
-/// The responses of the redirection endpoint: an HTML page, or a problem document for programs (see
-/// [`crate::api::accounts::oauth_consent`]).
-fn consent_answers() -> Vec<Described> {
-    let mut answers = vec![answer(200, HTML, "The mailbox is connected")];
-    for status in [400, 404, 409, 422, 500, 502, 503, 504] {
-        let summary = "The mailbox is not connected";
-        answers.extend([HTML, PROBLEM].map(|kind| answer(status, kind, summary)));
-    }
-    answers
-}
-
-/// Sets the schema of the responses to the one of that name.
-fn shows(name: &str, mut operation: Operation) -> Operation {
-    for answer in &mut operation.answers {
-        answer.schema = Some(host_schemas::answer(name));
-    }
-    operation
-}
-
-fn consent_parameter(name: &str) -> Parameter {
-    Parameter {
-        name: name.to_owned(),
-        schema: r#"{"type":"string"}"#.to_owned(),
-        required: false,
-        summary: "From the authorization server (RFC 6749, 4.1.2)".to_owned(),
-    }
-}
-
-fn get(path: &str, scope: &str, summary: &str) -> Operation {
-    operation("GET", path, scope, summary, 200)
-}
-
-fn post(path: &str, scope: &str, summary: &str) -> Operation {
-    operation("POST", path, scope, summary, 200)
-}
-
-fn operation(method: &str, path: &str, scope: &str, summary: &str, status: u16) -> Operation {
-    let content_type = if status == 204 { "" } else { "application/json" };
-    let description = match status {
-        201 => "Created",
-        204 => "Removed",
-        _ => "The response",
+/// The rows as operations, for the OpenAPI document and for the check of an application's routes.
+///
+/// # Errors
+/// When a path is not a pattern.
+pub(crate) fn operations() -> anyhow::Result<Vec<HostOperation>> {
+    let documented = |route: &HostRoute| {
+        route.documented().with_context(|| format!("the host's route {}", route.path))
     };
-    Operation {
-        method: method.to_owned(),
-        path: path.to_owned(),
-        summary: summary.to_owned(),
-        scope: scope.to_owned(),
-        parameters: Vec::new(),
-        body_schema: None,
-        body_example: None,
-        other_content_types: Vec::new(),
-        answers: vec![answer(status, content_type, description)],
-        long_lived: false,
-    }
-}
-
-fn body(operation: Operation, schema: &str, example: &str) -> Operation {
-    Operation {
-        body_schema: Some(schema.to_owned()),
-        body_example: Some(example.to_owned()),
-        ..operation
-    }
-}
-
-fn answer(status: u16, content_type: &str, summary: &str) -> Described {
-    Described {
-        status,
-        content_type: content_type.to_owned(),
-        schema: None,
-        summary: summary.to_owned(),
-    }
+    HOST_ROUTES.iter().map(documented).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use engine::app::route_table::Pattern;
+    use std::collections::HashSet;
+
+    use model::problem::Code;
 
     use super::*;
+    use crate::openapi::operation_names;
     use crate::schema::Schema;
 
     #[test]
-    fn every_route_of_the_host_is_documented() {
-        let operations = operations();
-        for (route, _) in HOST_ROUTES {
-            let route: Pattern = route.parse().unwrap();
-            let documented =
-                operations.iter().any(|known| route.covers(&known.path.parse().unwrap()));
-            assert!(documented, "{route}");
+    fn every_operation_is_in_the_table_once_and_its_path_parameters_are_described() {
+        let (mut operations, mut ids) = (HashSet::new(), HashSet::new());
+        for route in HOST_ROUTES {
+            assert!(operations.insert((route.method, route.path)), "{route:?}");
+            assert!(ids.insert(route.id), "{route:?}");
+            let path = route.documented().unwrap().operation.path;
+            for name in path.split('/').filter_map(|segment| segment.strip_prefix(':')) {
+                assert!(operation_names::parameter(name).is_some(), "{path}");
+            }
         }
-        for operation in &operations {
-            let path: Pattern = operation.path.parse().unwrap();
-            let served = HOST_ROUTES
-                .iter()
-                .any(|(route, _)| route.parse::<Pattern>().unwrap().covers(&path));
-            assert!(served, "{path}");
+        by_path().unwrap();
+    }
+
+    #[test]
+    fn every_schema_of_a_row_is_valid_and_the_examples_fit() {
+        for route in HOST_ROUTES {
+            if let Some(body) = route.body {
+                body.schema.check(body.example.as_bytes()).unwrap();
+            }
+            for parameter in route.query.parameters() {
+                parameter.schema.compiled().unwrap();
+            }
+            for answer in route.documented().unwrap().operation.answers {
+                if let Some(schema) = answer.schema {
+                    Schema::compile(&schema).unwrap();
+                }
+            }
         }
     }
 
     #[test]
-    fn the_examples_of_the_host_fit_their_schemas() {
-        for operation in operations() {
-            let (Some(schema), Some(example)) = (operation.body_schema, operation.body_example)
-            else {
-                continue;
-            };
-            Schema::compile(&schema).unwrap().check(example.as_bytes()).unwrap();
+    fn only_health_checks_and_authorization_servers_may_add_query_parameters() {
+        let mut unchecked = Vec::new();
+        for route in HOST_ROUTES {
+            assert!(route.query.read("").is_ok(), "{route:?}");
+            match route.query.read("a%20b=1&c") {
+                Ok(_) => unchecked.push(route.path),
+                Err(problem) => {
+                    assert_eq!(problem.code, Code::InvalidQuery, "{route:?}");
+                    assert!(problem.detail.contains("`a b`"), "{}", problem.detail);
+                }
+            }
         }
+        assert_eq!(unchecked, ["/-/health", "/-/ready", "/-/oauth/callback"]);
     }
 }

@@ -3,7 +3,6 @@
 //! The text of a token is in the response to its creation, and nowhere else.
 
 use std::str::FromStr;
-use std::sync::LazyLock;
 
 use http::{Response, StatusCode};
 use model::caller::{Caller, Scope};
@@ -16,12 +15,18 @@ use runtime::body::Body;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api::host_request::{JsonBody, from_body};
 use crate::auth::authenticator::{Authenticator, unavailable};
+use crate::http::content_type::JSON;
 use crate::http::response;
-use crate::schema::{Schema, invalid};
+use crate::schema::invalid;
+use crate::schema::own_schema::OwnSchema;
 
-/// JSON Schema of `POST /v1/tokens`.
-pub(crate) const SCHEMA: &str = r#"{
+/// The body of `POST /v1/tokens`.
+pub(crate) static NEW_TOKEN: JsonBody =
+    JsonBody { schema: OwnSchema::new(SCHEMA), example: EXAMPLE, content_types: &[JSON] };
+
+const SCHEMA: &str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "NewToken",
   "type": "object", "additionalProperties": false, "required": ["scopes"],
   "properties": {
@@ -33,15 +38,7 @@ pub(crate) const SCHEMA: &str = r#"{
   }
 }"#;
 
-/// A body that fits [`SCHEMA`].
-pub(crate) const EXAMPLE: &str =
-    r#"{"name": "newsletter", "scopes": ["read", "send"], "accounts": ["me"]}"#;
-
-static BODY: LazyLock<Option<Schema>> = LazyLock::new(|| {
-    Schema::compile(SCHEMA)
-        .inspect_err(|error| tracing::error!(%error, "the schema of tokens is invalid"))
-        .ok()
-});
+const EXAMPLE: &str = r#"{"name": "newsletter", "scopes": ["read", "send"], "accounts": ["me"]}"#;
 
 #[derive(Deserialize)]
 struct TokenRequest {
@@ -60,17 +57,13 @@ pub(crate) async fn create(
     host: &Authenticator,
     accounts: &dyn Accounts,
     caller: &Caller,
-    body: &[u8],
+    body: &Value,
 ) -> Result<Response<Body>, Problem> {
     if caller.accounts.is_some() {
         let detail = "a token that is limited to accounts cannot create tokens";
         return Err(Problem::new(Code::Forbidden, detail));
     }
-    let schema = BODY
-        .as_ref()
-        .ok_or_else(|| Problem::new(Code::Internal, "the schema of tokens is invalid"))?;
-    let written: TokenRequest = serde_json::from_value(schema.check(body)?)
-        .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
+    let written: TokenRequest = from_body(body)?;
     let tenant = match written.tenant {
         Some(text) => host
             .tenant(&text)

@@ -110,7 +110,8 @@ pub(crate) async fn run(
     let mut accounts = Vec::with_capacity(MAILBOXES.len());
     for (tenant, id, name, password) in MAILBOXES {
         let (account, shown) = account(tenant, id, name, password, &mailroom)?;
-        host.accounts_api
+        host.api
+            .accounts
             .accounts
             .create(&account, &Credentials::Password(Secret::new(password.to_owned())))
             .await?;
@@ -124,7 +125,8 @@ pub(crate) async fn run(
             vec![Scope::Read, Scope::Change, Scope::Send, Scope::Accounts]
         };
         tokens.push(
-            host.authenticator
+            host.api
+                .authenticator
                 .make(tenant, Some("postlet dev".to_owned()), scopes, None, None)
                 .await?,
         );
@@ -162,7 +164,7 @@ pub(crate) async fn run(
         let mut text = welcome(&url, of("demo"));
         // The error of a faulty manifest was printed already.
         let manifest = manifest.and_then(|path| manifest_of(&path).ok());
-        let (own, default) = (host.deployments.of(&demo), host.deployments.default());
+        let (own, default) = (host.api.deployments.of(&demo), host.api.deployments.default());
         if let Some(manifest) = manifest
             && !Arc::ptr_eq(&own, default)
         {

@@ -73,7 +73,7 @@ pub(crate) async fn run(path: &Path, given: EnvironmentKeys, machine: bool) -> a
     let host = Host::build(parts, stores).await?;
     disk_failure::watch(&host)?;
     let url = format!("http://{}", edge.address()?);
-    for (tenant, fault) in host.deployments.undeployed() {
+    for (tenant, fault) in host.api.deployments.undeployed() {
         if !machine {
             let tenant = tenant.as_str();
             warn(&shown(format_args!("The application of `{tenant}` is not served: {fault}")));

@@ -118,8 +118,11 @@ impl Watcher {
                 } else {
                     // As in `up`: mail that a filter should see is not sent without it.
                     let (path, why) = (&self.own.manifest, format!("{error:#}"));
-                    let held =
-                        host.deployments.install_blocking_filters(&self.tenant, path, why).await;
+                    let held = host
+                        .api
+                        .deployments
+                        .install_blocking_filters(&self.tenant, path, why)
+                        .await;
                     note(&format!("only the default application is served{held}"));
                 }
             }
@@ -144,7 +147,7 @@ impl Watcher {
                 self.unbuilt.remove(name);
             }
         }
-        host.deployments.deploy(&self.tenant, path, &self.own.variables).await?;
+        host.api.deployments.deploy(&self.tenant, path, &self.own.variables).await?;
         Ok(manifest)
     }
 }

@@ -22,32 +22,27 @@ use runtime::Runtime;
 use runtime::error::chain;
 use runtime::limits::Limits;
 
-use crate::api::routes;
-use crate::api::routes::{HOST_ROUTES, HostRoute};
 use crate::auth::tenant::PREFIX;
 use crate::compile::Compiled;
 use crate::deploy::filters::DeclaredFilter;
-use crate::http::content_type::MERGE_PATCH;
 use crate::openapi::document;
-use crate::openapi::document::Group;
+use crate::openapi::document::{Group, HostOperation};
 use crate::openapi::operation::DeployedComponent;
 use crate::schema::child_pool::SchemaChildren;
 
 /// The values of an application's variables, by name.
 pub type Variables = BTreeMap<String, String>;
 
-/// The handler of a route.
+/// The handler of an application's route.
 #[derive(Clone, Debug)]
 pub(crate) enum RouteTarget {
-    /// The host itself.
-    Host(HostRoute),
     /// A component.
     Component(Arc<DeployedComponent>),
     /// A constant response.
     Static(Arc<StaticResponse>),
 }
 
-/// A deployment: everything that is served for one tenant.
+/// A deployment: everything that is served for one tenant beside the host's own routes.
 #[derive(Debug)]
 pub(crate) struct Deployment {
     pub(crate) routes: Routes<RouteTarget>,
@@ -161,28 +156,21 @@ fn confined(host: &Limits, asked: &manifest::component::Limits) -> Limits {
 
 /// Refuses routes that would take paths from the host's or the default application's. Called before
 /// compilation, so that the error is about the route and not about its operations.
-pub(crate) fn check_routes(routes: &[Route], default: &Application) -> Result<(), ManifestFault> {
+pub(crate) fn check_routes(
+    routes: &[Route],
+    host: &[HostOperation],
+    default: Option<&Application>,
+) -> Result<(), ManifestFault> {
+    let ours = host.iter().map(|host| (&host.pattern, "the host's own".to_owned()));
     let place = |line: usize| format!("line {line} of the default application's spin.toml");
-    let theirs = default.routes.iter().map(|(route, _)| (route.pattern.clone(), place(route.line)));
-    let known: Vec<_> = host_routes()?.into_iter().chain(theirs).collect();
+    let theirs = default.iter().flat_map(|default| &default.routes);
+    let theirs = theirs.map(|(route, _)| (&route.pattern, place(route.line)));
+    let known: Vec<(&Pattern, String)> = ours.chain(theirs).collect();
     routes.iter().try_for_each(|route| free(route, &known))
 }
 
-/// The routes of the host, each with the text that names its owner in an error.
-fn host_routes() -> Result<Vec<(Pattern, String)>, ManifestFault> {
-    let routes = HOST_ROUTES.iter().map(|(text, _)| {
-        let pattern: Pattern = text.parse().map_err(|error| ManifestFault {
-            key: String::new(),
-            line: 0,
-            advice: format!("the host's route {text}: {error}"),
-        })?;
-        Ok((pattern, "the host's own".to_owned()))
-    });
-    routes.collect()
-}
-
 /// Checks that a route takes no path from the known ones.
-fn free(route: &Route, known: &[(Pattern, String)]) -> Result<(), ManifestFault> {
+fn free(route: &Route, known: &[(&Pattern, String)]) -> Result<(), ManifestFault> {
     let taken = known.iter().find(|(theirs, _)| route.pattern.takes_from(theirs));
     if let Some((theirs, place)) = taken {
         return Err(clash(route, &format!("`{theirs}`, which is {place}")));
@@ -196,23 +184,22 @@ fn free(route: &Route, known: &[(Pattern, String)]) -> Result<(), ManifestFault>
     Ok(())
 }
 
-/// Builds the route table from the routes of the host, the default application and the tenant's own.
+/// Builds the route table from the routes of the default application and the tenant's own, which
+/// [`check_routes`] accepted.
 pub(crate) fn assemble(
+    host: &[HostOperation],
     default: &Application,
     own: Option<&Application>,
 ) -> Result<Deployment, ManifestFault> {
     let mut routes = Routes::default();
-    let known = host_routes()?;
-    for ((pattern, _), (_, route)) in known.iter().zip(HOST_ROUTES) {
-        insert(&mut routes, pattern.clone(), 0, RouteTarget::Host(*route))?;
+    for (route, target) in [Some(default), own].into_iter().flatten().flat_map(|one| &one.routes) {
+        routes.insert(route.pattern.clone(), target.clone()).map_err(|clash| ManifestFault {
+            key: "trigger.http.route".to_owned(),
+            line: route.line,
+            advice: clash.to_string(),
+        })?;
     }
-    for application in [Some(default), own].into_iter().flatten() {
-        for (route, owner) in &application.routes {
-            free(route, &known)?;
-            insert(&mut routes, route.pattern.clone(), route.line, owner.clone())?;
-        }
-    }
-    Ok(Deployment { routes, openapi: document(default, own) })
+    Ok(Deployment { routes, openapi: document(host, default, own) })
 }
 
 fn clash(route: &Route, with: &str) -> ManifestFault {
@@ -223,35 +210,20 @@ fn clash(route: &Route, with: &str) -> ManifestFault {
     }
 }
 
-fn insert(
-    routes: &mut Routes<RouteTarget>,
-    pattern: Pattern,
-    line: usize,
-    owner: RouteTarget,
-) -> Result<(), ManifestFault> {
-    routes.insert(pattern, owner).map_err(|clash| ManifestFault {
-        key: "trigger.http.route".to_owned(),
-        line,
-        advice: clash.to_string(),
-    })
-}
-
-fn document(default: &Application, own: Option<&Application>) -> Bytes {
-    let host = routes::operations();
-    let applications: Vec<&Application> = own.into_iter().chain([default]).collect();
-    let served = applications.iter().flat_map(|application| &application.served);
-    let described: Vec<_> = served
-        .map(|(served, description)| {
-            (served, description.as_deref(), served.documented().unwrap_or_default())
-        })
+fn document(host: &[HostOperation], default: &Application, own: Option<&Application>) -> Bytes {
+    let applications = own.into_iter().chain([default]);
+    let served: Vec<_> = applications
+        .flat_map(|application| &application.served)
+        .map(|(served, description)| (served, description.as_deref(), served.public_scopes()))
         .collect();
-    let mut groups: Vec<Group<'_>> = described
+    let mut groups: Vec<Group<'_>> = served
         .iter()
-        .map(|(served, description, operations)| {
-            Group::component(&served.name, *description, operations, served.unchecked())
+        .map(|(served, description, public)| {
+            let (operations, unchecked) = (served.described(), served.unchecked());
+            Group::component(&served.name, *description, operations, public.as_deref(), unchecked)
         })
         .collect();
-    groups.push(Group::host(&host, &[MERGE_PATCH]));
+    groups.push(Group::host(host));
     let named = own.unwrap_or(default);
     let document = document::document(&named.title, &named.version, &groups);
     // A tenant's document is not indented: indentation would multiply its size.

@@ -33,6 +33,7 @@ use crate::deploy::application::{
     Application, ApplicationLinker, Deployment, Variables, assemble, at_source, check_routes,
     declared,
 };
+use crate::openapi::document::HostOperation;
 use crate::openapi::operation;
 use crate::os::untrusted_file;
 use crate::schema::child_pool::SchemaChildren;
@@ -56,6 +57,8 @@ pub(crate) struct Deployments {
     limits: Limits,
     compiler: Compiler,
     checkers: Arc<SchemaChildren>,
+    /// The host's own operations, beside which applications are served.
+    host: Vec<HostOperation>,
     application: Application,
     default: Arc<Deployment>,
     own: RwLock<HashMap<TenantId, Arc<Deployment>>>,
@@ -64,7 +67,8 @@ pub(crate) struct Deployments {
 }
 
 impl Deployments {
-    /// Links the embedded application; `engine` implements the imports, and calls the filters.
+    /// Links the embedded application; `engine` implements the imports, and calls the filters. `host` are
+    /// the operations of the host, whose paths no application may take.
     ///
     /// # Errors
     /// When the embedded application is not valid.
@@ -74,9 +78,11 @@ impl Deployments {
         limits: Limits,
         compiler: Compiler,
         embedded: BTreeMap<String, Compiled>,
+        host: Vec<HostOperation>,
     ) -> anyhow::Result<Self> {
         let capabilities: Arc<dyn Capabilities> = Arc::clone(&engine) as _;
         let manifest = manifest::parse(components::MANIFEST).context("the embedded spin.toml")?;
+        check_routes(&manifest.routes, &host, None).context("the embedded spin.toml")?;
         let link = ApplicationLinker {
             runtime: &runtime,
             capabilities: &capabilities,
@@ -86,7 +92,7 @@ impl Deployments {
         let application = link
             .application(manifest, embedded, &Variables::new())
             .context("the embedded spin.toml")?;
-        let default = assemble(&application, None).context("the embedded spin.toml")?;
+        let default = assemble(&host, &application, None).context("the embedded spin.toml")?;
         Ok(Self {
             runtime,
             engine,
@@ -94,6 +100,7 @@ impl Deployments {
             limits,
             checkers: SchemaChildren::new(compiler.program().to_owned()),
             compiler,
+            host,
             application,
             default: Arc::new(default),
             own: RwLock::default(),
@@ -182,7 +189,7 @@ impl Deployments {
     ) -> Result<(Deployment, Vec<ActiveFilter>), ManifestFault> {
         let manifest = read_manifest(path).await?;
         filters::runnable(&manifest)?;
-        check_routes(&manifest.routes, &self.application)?;
+        check_routes(&manifest.routes, &self.host, Some(&self.application))?;
         let directory = directory_of(path);
         let mut compiled = BTreeMap::new();
         for (name, written) in &manifest.components {
@@ -203,7 +210,7 @@ impl Deployments {
         };
         let filters = filters::link(&self.runtime, declared(&manifest, &compiled, given)?)?;
         let own = link.application(manifest, compiled, given)?;
-        Ok((assemble(&self.application, Some(&own))?, filters))
+        Ok((assemble(&self.host, &self.application, Some(&own))?, filters))
     }
 }
 

@@ -25,7 +25,7 @@ impl RequestContext<'_> {
     /// # Errors
     /// [`Code::Unauthenticated`]; [`Code::StoreUnavailable`].
     pub(crate) async fn caller(&self, head: &request::Parts) -> Result<Caller, Problem> {
-        let authenticator = &self.host.authenticator;
+        let authenticator = &self.host.api.authenticator;
         let caller = authenticator.caller(&head.headers, &head.method, self.id.clone()).await?;
         if !self.place.admits(&caller.tenant) {
             return Err(unknown_token());

@@ -21,7 +21,6 @@ use runtime::body::Body;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use crate::api::routes::HostRoute;
 use crate::auth::authenticator::Authenticator;
 use crate::deploy::application::{Deployment, RouteTarget};
 use crate::dispatch::component_request::MatchedRoute;
@@ -37,7 +36,7 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
     let id = RequestId::generate(ten_bytes(&*host.entropy));
     let method = request.method().clone();
     let last = request_head::is_coded(request.headers());
-    let began = host.clock.monotonic();
+    let began = host.api.clock.monotonic();
     let mut pattern = None;
     // Fields of every log entry of this request; empty ones are recorded later.
     let span = tracing::error_span!(
@@ -59,7 +58,7 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
             response::problem(&Problem::new(Code::Internal, "an internal error occurred"), &id)
         }
     });
-    let took = host.clock.monotonic().saturating_sub(began);
+    let took = host.api.clock.monotonic().saturating_sub(began);
     let status = response.status();
     tracing::info!(
         request = id.as_str(),
@@ -69,7 +68,7 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
         milliseconds = took.as_millis(),
         "answered"
     );
-    host.metrics.answered(&method, pattern, status, took);
+    host.api.metrics.answered(&method, pattern, status, took);
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -107,19 +106,16 @@ async fn route(
     let place = host.tenants.place(&mut head)?;
     let context = RequestContext { host, place, id };
     let path = head.uri.path().to_owned();
-    // The host's routes are the same for all tenants; some need no token.
-    let common = host.deployments.default().routes.find(&path);
+    // The host's routes are the same for all tenants, and no application may take a path from them.
+    if let Some(found) = host.routes.find(&path) {
+        *pattern = Some(found.pattern.to_string());
+        return context.host_route(&found, &head, body).await;
+    }
+    let common = host.api.deployments.default().routes.find(&path);
     if let Some(found) = &common {
         *pattern = Some(found.pattern.to_string());
-        match found.value {
-            RouteTarget::Host(HostRoute::Public(kind)) => {
-                return context.page(*kind, &head, &found.rest).await;
-            }
-            RouteTarget::Host(HostRoute::Token(kind)) => {
-                return context.resource(*kind, &head, body, &found.params).await;
-            }
-            RouteTarget::Static(fixed) => return Ok(response::fixed(fixed)),
-            RouteTarget::Component(_) => {}
+        if let RouteTarget::Static(fixed) = found.value {
+            return Ok(response::fixed(fixed));
         }
     }
     let shows_token = head.headers.contains_key(header::AUTHORIZATION);
@@ -129,24 +125,19 @@ async fn route(
         if common.is_some() {
             return Err(no_token());
         }
-        let routes = &host.deployments.default().routes;
-        return Err(no_public_route(&path, |path| routes.find(path).is_some()));
+        return Err(no_public_route(&path, exists_in(host, host.api.deployments.default())));
     };
     if caller.is_none() {
         Span::current().record("tenant", tenant.as_str()).record("anonymous", true);
     }
     // Kept for the whole request: a new deployment applies to later requests.
-    let deployment: Arc<Deployment> = host.deployments.of(tenant);
+    let deployment: Arc<Deployment> = host.api.deployments.of(tenant);
     let Some(found) = deployment.routes.find(&path) else {
-        return Err(no_route(&path, |path| deployment.routes.find(path).is_some()));
+        return Err(no_route(&path, exists_in(host, &deployment)));
     };
     let matched = found.pattern.to_string();
     *pattern = Some(matched.clone());
     match found.value {
-        RouteTarget::Host(HostRoute::Public(kind)) => context.page(*kind, &head, &found.rest).await,
-        RouteTarget::Host(HostRoute::Token(kind)) => {
-            context.resource(*kind, &head, body, &found.params).await
-        }
         RouteTarget::Static(fixed) => Ok(response::fixed(fixed)),
         RouteTarget::Component(served) => {
             let caller = match caller {
@@ -161,4 +152,9 @@ async fn route(
             context.component(served, head, body, caller, &matched).await
         }
     }
+}
+
+/// Whether a path has a route of the host or of a deployment.
+fn exists_in(host: &Host, deployment: &Deployment) -> impl Fn(&str) -> bool {
+    move |path| host.routes.find(path).is_some() || deployment.routes.find(path).is_some()
 }

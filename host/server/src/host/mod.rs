@@ -18,7 +18,6 @@ use mail::imap::{Imap, ImapLimits};
 use mail::smtp::{Smtp, SmtpLimits};
 use model::ids::TenantId;
 use model::port::clock::{Clock, Entropy};
-use model::port::outbox::Outbox;
 use net::dial::Dialer;
 use net::egress_guard::Egress;
 use net::https_fetch::Fetcher;
@@ -29,8 +28,11 @@ use runtime::limits::{Limits as GuestLimits, Settings as RuntimeSettings};
 
 use crate::api::accounts::handlers::AccountsApi;
 use crate::api::accounts::rate_limit::VerifyRateLimiter;
+use crate::api::host_api::HostApi;
 use crate::api::key_rotation::Rotation;
 use crate::api::metrics::Metrics;
+use crate::api::routes;
+use crate::api::routes::HostRoutes;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::tenant::TenantResolver;
 use crate::body_memory::BodyMemory;
@@ -51,22 +53,15 @@ pub mod stores;
 /// Everything behind the HTTP listener.
 #[derive(Debug)]
 pub struct Host {
-    pub(crate) deployments: Deployments,
+    /// The host's own routes, and what their handlers use.
+    pub(crate) routes: HostRoutes,
+    pub(crate) api: HostApi,
     pub(crate) runtime: Runtime,
     pub(crate) tenants: TenantResolver,
-    pub(crate) authenticator: Authenticator,
-    pub(crate) accounts_api: AccountsApi,
-    pub(crate) rotation: Rotation,
     pub(crate) engine: Arc<Engine>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) limits: Limits,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// For its condition and its counts; the engine handles submissions.
-    pub(crate) outbox: Arc<dyn Outbox>,
-    pub(crate) metrics: Metrics,
     pub(crate) body_memory: BodyMemory,
-    /// Graceful shutdown: requests in progress are finished, and `/-/ready` is 503.
-    pub(crate) stopping: AtomicBool,
 }
 
 /// Configuration of a host.
@@ -132,7 +127,7 @@ impl Host {
         manifest: &Path,
         given: &Variables,
     ) -> Result<(), DeployFault> {
-        self.deployments.deploy(tenant, manifest, given).await
+        self.api.deployments.deploy(tenant, manifest, given).await
     }
 
     /// Delivers accepted submissions until `stop` completes. Only one may run on a data directory.
@@ -149,7 +144,7 @@ impl Host {
     /// Number of child processes started to compile a component.
     #[must_use]
     pub fn children(&self) -> u64 {
-        self.metrics.children.get()
+        self.api.metrics.children.get()
     }
 
     /// Compiles the embedded components, builds the engine, and deploys the tenants' applications.
@@ -213,6 +208,7 @@ impl Host {
             guest_limits(&limits),
             compiler,
             default?,
+            routes::operations()?,
         )?;
         deploy_applications(&deployments, &config.tenants).await;
         let tenants = TenantResolver::new(&config.tenants);
@@ -221,7 +217,7 @@ impl Host {
         let tries = VerifyRateLimiter::new(&ids, limits.tries, Arc::clone(&stores.clock));
         let authenticator =
             Authenticator::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), ids);
-        let accounts_api = AccountsApi {
+        let accounts = AccountsApi {
             accounts: stores.accounts,
             engine: Arc::clone(&engine),
             dialer,
@@ -229,21 +225,25 @@ impl Host {
             entropy: Arc::clone(&entropy),
             tries,
         };
-        Ok(Arc::new(Self {
-            deployments,
-            runtime: runtime.clone(),
-            tenants,
+        let api = HostApi {
+            accounts,
             authenticator,
-            accounts_api,
+            deployments,
             rotation,
+            metrics: Metrics::new(runtime.clone(), children),
+            outbox: stores.outbox,
+            clock: stores.clock,
+            stopping: AtomicBool::new(false),
+        };
+        Ok(Arc::new(Self {
+            routes: routes::by_path()?,
+            api,
+            runtime,
+            tenants,
             engine,
             entropy,
             limits,
-            clock: stores.clock,
-            outbox: stores.outbox,
-            metrics: Metrics::new(runtime, children),
             body_memory,
-            stopping: AtomicBool::new(false),
         }))
     }
 }

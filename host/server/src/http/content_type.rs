@@ -7,6 +7,12 @@ use http::{HeaderMap, header};
 use model::problem::{Code, Problem};
 use rules::media_type::Parameterised;
 
+/// The media type of JSON (RFC 8259 §11).
+pub(crate) const JSON: &str = "application/json";
+
+/// The media type of the host's HTML pages.
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
+
 /// The media type of a JSON merge patch (RFC 7396 §4).
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 

@@ -9,44 +9,26 @@ use runtime::body::Body;
 use runtime::error::BodyError;
 
 use crate::config::limits::MinRate;
-use crate::http::content_type::{self, MERGE_PATCH};
+use crate::http::content_type;
 use crate::http::slow_client::{RateCheckedBody, SlowBody};
 
-/// Collects a JSON body of one of the host's own resources.
+/// Collects a JSON body of one of the host's own operations, sent as one of `types`.
 ///
 /// # Errors
 /// [`Code::UnsupportedMediaType`] for another type, and those of [`collect`].
 pub(crate) async fn json_body(
     head: &request::Parts,
     body: Incoming,
+    types: &[&str],
     cap: usize,
     pace: MinRate,
 ) -> Result<Bytes, Problem> {
-    taken(head, &["application/json"])?;
-    collect(body, cap, pace).await
-}
-
-/// Collects a merge patch (RFC 7396), sent under its own media type or as JSON.
-///
-/// # Errors
-/// As of [`json_body`].
-pub(crate) async fn merge_patch(
-    head: &request::Parts,
-    body: Incoming,
-    cap: usize,
-    pace: MinRate,
-) -> Result<Bytes, Problem> {
-    taken(head, &["application/json", MERGE_PATCH])?;
-    collect(body, cap, pace).await
-}
-
-/// Checks that the body has one of these media types.
-fn taken(head: &request::Parts, types: &[&str]) -> Result<(), Problem> {
     let given = content_type::kind(&head.headers);
-    if given.as_deref().is_some_and(|given| types.contains(&given)) {
-        return content_type::check_json(&head.headers, types);
+    if !given.as_deref().is_some_and(|given| types.contains(&given)) {
+        return Err(content_type::other_type(given.as_deref(), types));
     }
-    Err(content_type::other_type(given.as_deref(), types))
+    content_type::check_json(&head.headers, types)?;
+    collect(body, cap, pace).await
 }
 
 /// Collects the whole body, at most `cap` bytes.

@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 
 use engine::app::route_table::Pattern;
+use model::caller::Scope;
 use runtime::component::Operation;
 use serde_json::{Map, Value, json};
 
@@ -21,40 +22,84 @@ pub(crate) const PROBLEM: &str = "application/problem+json";
 /// enforced.
 const CONTENT_TYPES: &str = "x-content-types";
 
-/// Instead of a scope: no token is needed. An empty scope means that every token is sufficient.
-pub(crate) const PUBLIC: &str = "public";
-
-/// The same for an operation that sends.
-pub(crate) const PUBLIC_SEND: &str = "public send";
+/// One of the host's own operations.
+#[derive(Debug)]
+pub(crate) struct HostOperation {
+    /// The `operationId`.
+    pub(crate) id: &'static str,
+    /// What requests are matched with; it may be wider than the path of the operation.
+    pub(crate) pattern: Pattern,
+    /// Every content type of its body has the same schema.
+    pub(crate) operation: Operation,
+    /// No token is needed.
+    pub(crate) is_public: bool,
+}
 
 /// The operations of one component, or of the host.
 pub(crate) struct Group<'a> {
     /// A component's name, or `host`; a component may be called so too.
-    pub(crate) name: &'a str,
-    is_host: bool,
-    /// Description of its tag.
-    pub(crate) description: Option<&'a str>,
-    pub(crate) operations: &'a [Operation],
-    /// Media types other than JSON that are checked against the same schema.
-    pub(crate) checked: &'a [&'a str],
+    name: &'a str,
+    /// Name and description of each tag.
+    tags: Vec<(&'a str, Option<&'a str>)>,
+    operations: Vec<Documented<'a>>,
     /// Routes without a description of their operations.
-    pub(crate) unchecked: &'a [Pattern],
+    unchecked: &'a [Pattern],
+}
+
+/// An operation, with what `describe` does not say.
+struct Documented<'a> {
+    operation: &'a Operation,
+    /// The `operationId` of one of Postlet's own operations; others are derived.
+    id: Option<&'a str>,
+    tag: &'a str,
+    /// No token is needed.
+    is_public: bool,
+    /// Other content types of the body have the schema of JSON.
+    has_one_schema: bool,
 }
 
 impl<'a> Group<'a> {
-    /// The operations of a component.
+    /// The operations of a component; `public` are the scopes granted without a token, none if a token is
+    /// required.
     pub(crate) fn component(
         name: &'a str,
         description: Option<&'a str>,
         operations: &'a [Operation],
+        public: Option<&[Scope]>,
         unchecked: &'a [Pattern],
     ) -> Self {
-        Self { name, is_host: false, description, operations, checked: &[], unchecked }
+        let is_public = |scope: &str| {
+            public.is_some_and(|granted| {
+                scope.is_empty() || granted.iter().any(|granted| granted.as_str() == scope)
+            })
+        };
+        let documented = |operation: &'a Operation| Documented {
+            operation,
+            id: operation_names::known(&operation.method, &operation.path),
+            tag: name,
+            is_public: is_public(&operation.scope),
+            has_one_schema: false,
+        };
+        let operations = operations.iter().map(documented).collect();
+        Self { name, tags: vec![(name, description)], operations, unchecked }
     }
 
     /// The host's own operations.
-    pub(crate) fn host(operations: &'a [Operation], checked: &'a [&'a str]) -> Self {
-        Self { name: "host", is_host: true, description: None, operations, checked, unchecked: &[] }
+    pub(crate) fn host(operations: &'a [HostOperation]) -> Self {
+        let documented = |host: &'a HostOperation| Documented {
+            operation: &host.operation,
+            id: Some(host.id),
+            tag: operation_names::heading(&host.operation.path),
+            is_public: host.is_public,
+            has_one_schema: true,
+        };
+        let tags = operation_names::HEADINGS.iter().map(|(_, noun, text)| (*noun, Some(*text)));
+        Self {
+            name: "host",
+            tags: tags.collect(),
+            operations: operations.iter().map(documented).collect(),
+            unchecked: &[],
+        }
     }
 }
 
@@ -63,29 +108,16 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
     let mut schemas = Schemas::default();
     let problem = schemas.put("Problem", problem());
     let mut paths = Map::new();
-    let mut tags = Vec::with_capacity(groups.len());
-    for group in groups {
-        if group.is_host {
-            let tag =
-                |(_, noun, text): &(_, &str, &str)| json!({"name": noun, "description": text});
-            tags.extend(operation_names::HEADINGS.iter().map(tag));
-            continue;
-        }
-        let mut tag = json!({"name": group.name});
-        if let (Some(tag), Some(text)) = (tag.as_object_mut(), group.description) {
-            tag.insert("description".to_owned(), json!(text));
-        }
-        tags.push(tag);
-    }
+    let tags: Vec<Value> = groups.iter().flat_map(|group| &group.tags).map(tag).collect();
     let mut ids = HashSet::new();
     // The host, which is last, gets its names first, so that a tenant's operations do not change them.
     for group in groups.iter().rev() {
-        for one in group.operations {
-            let (path, names) = template(&one.path);
+        for one in &group.operations {
+            let (path, names) = template(&one.operation.path);
             let entry = paths.entry(path).or_insert_with(|| json!({}));
             if let Some(entry) = entry.as_object_mut() {
                 let document = operation(group, one, &names, &mut schemas, &mut ids);
-                entry.insert(one.method.to_ascii_lowercase(), document);
+                entry.insert(one.operation.method.to_ascii_lowercase(), document);
             }
         }
         for route in group.unchecked {
@@ -111,6 +143,13 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
             "schemas": schemas.into_value(),
         },
     })
+}
+
+fn tag((name, description): &(&str, Option<&str>)) -> Value {
+    match description {
+        Some(text) => json!({"name": name, "description": text}),
+        None => json!({"name": name}),
+    }
 }
 
 /// A path item without operations (OpenAPI 3.1.0 §4.8.9), for a route that is not described.
@@ -145,24 +184,24 @@ fn in_path(name: &str) -> Value {
 
 fn operation(
     group: &Group<'_>,
-    operation: &Operation,
+    documented: &Documented<'_>,
     names: &[&str],
     schemas: &mut Schemas,
     ids: &mut HashSet<String>,
 ) -> Value {
-    let id = identity(operation, ids);
+    let Documented { operation, tag, is_public, .. } = documented;
+    let id = identity(documented, ids);
     let mut parameters: Vec<Value> = names
         .iter()
         .map(|name| {
             let mut parameter = in_path(name);
-            let meaning = operation_names::parameter(&operation.method, &operation.path, name);
+            let meaning = documented.id.and_then(|_| operation_names::parameter(name));
             if let (Some(members), Some(meaning)) = (parameter.as_object_mut(), meaning) {
                 members.insert("description".to_owned(), json!(meaning));
             }
             parameter
         })
         .collect();
-    let tag = if group.is_host { operation_names::heading(&operation.path) } else { group.name };
     parameters.extend(operation.parameters.iter().map(|parameter| {
         json!({
             "name": parameter.name, "in": "query", "required": parameter.required,
@@ -170,20 +209,19 @@ fn operation(
             "schema": schemas.take(group.name, &format!("{id}:{}", parameter.name), &parameter.schema),
         })
     }));
-    let sends =
-        operation.method != "GET" && matches!(operation.scope.as_str(), PUBLIC_SEND | "send");
+    let sends = operation.method != "GET" && operation.scope == Scope::Send.as_str();
     parameters.extend(request_headers::parameters(operation, sends));
     let mut document = json!({
         "operationId": id, "tags": [tag], "summary": operation.summary,
         "parameters": parameters, "responses": responses(group, operation, &id, sends, schemas),
         "security": match operation.scope.as_str() {
-            PUBLIC | PUBLIC_SEND => json!([]),
+            _ if *is_public => json!([]),
             "" => json!([{"token": []}]),
             scope => json!([{"token": [scope]}]),
         },
     });
     if let Some(members) = document.as_object_mut() {
-        if let Some(body) = body(group, operation, &id, schemas) {
+        if let Some(body) = body(group, documented, &id, schemas) {
             members.insert("requestBody".to_owned(), body);
         }
         if operation.long_lived {
@@ -242,10 +280,11 @@ fn responses(
 
 fn body(
     group: &Group<'_>,
-    operation: &Operation,
+    documented: &Documented<'_>,
     id: &str,
     schemas: &mut Schemas,
 ) -> Option<Value> {
+    let operation = documented.operation;
     let mut content = Map::new();
     let mut forms = Map::new();
     if let Some(text) = &operation.body_schema {
@@ -264,9 +303,8 @@ fn body(
         {
             media.insert("example".to_owned(), example);
         }
-        let also = operation.other_content_types.iter().map(String::as_str);
-        for kind in also.filter(|kind| group.checked.contains(kind)) {
-            content.insert(kind.to_owned(), Value::Object(media.clone()));
+        for kind in operation.other_content_types.iter().filter(|_| documented.has_one_schema) {
+            content.insert(kind.clone(), Value::Object(media.clone()));
         }
         content.insert("application/json".to_owned(), Value::Object(media));
     }
@@ -295,8 +333,10 @@ fn template(path: &str) -> (String, Vec<&str>) {
 }
 
 /// The `operationId`, unique in a document: the names of two paths may be equal.
-fn identity(operation: &Operation, ids: &mut HashSet<String>) -> String {
-    let base = operation_names::name(&operation.method, &operation.path);
+fn identity(documented: &Documented<'_>, ids: &mut HashSet<String>) -> String {
+    let Documented { operation, id, .. } = documented;
+    let derived = || operation_names::derived(&operation.method, &operation.path);
+    let base = id.map_or_else(derived, str::to_owned);
     let mut id = base.clone();
     let mut more = 1;
     while !ids.insert(id.clone()) {
@@ -356,8 +396,14 @@ mod tests {
             answers: Vec::new(),
             long_lived: false,
         };
-        let (own, host) = ([operation("/v1/accounts/special")], [operation("/v1/tokens")]);
-        let groups = [Group::component("host", Some("Mine"), &own, &[]), Group::host(&host, &[])];
+        let own = [operation("/v1/accounts/special")];
+        let host = [HostOperation {
+            id: "listTokens",
+            pattern: "/v1/tokens".parse().unwrap(),
+            operation: operation("/v1/tokens"),
+            is_public: false,
+        }];
+        let groups = [Group::component("host", Some("Mine"), &own, None, &[]), Group::host(&host)];
         let document = document("title", "1", &groups);
         assert_eq!(document["tags"][0], json!({"name": "host", "description": "Mine"}));
         assert_eq!(document["paths"]["/v1/accounts/special"]["get"]["tags"], json!(["host"]));

@@ -3,7 +3,7 @@
 mod named_schemas;
 mod request_headers;
 mod response_headers;
-mod operation_names;
+pub(crate) mod operation_names;
 pub(crate) mod host_schemas;
 pub(crate) mod document;
 pub(crate) mod description;

@@ -22,7 +22,6 @@ use runtime::endpoint::Endpoint;
 use crate::http::content_type;
 use crate::http::no_route::no_route;
 use crate::openapi::description::{place, uncovered};
-use crate::openapi::document::{PUBLIC, PUBLIC_SEND};
 use crate::schema::Schema;
 use crate::schema::child_pool::{SchemaChildren, Specimen, TenantSchema, Unfit};
 
@@ -130,38 +129,25 @@ impl DeployedComponent {
 
     /// The caller without a token, with what the manifest grants; none if a token is required.
     pub(crate) fn anonymous_caller(&self, mut anonymous: Caller) -> Option<Caller> {
-        if self.grants.auth == Auth::Token {
-            return None;
-        }
+        anonymous.scopes = self.public_scopes()?;
         anonymous.accounts = Some(self.grants.accounts.clone().unwrap_or_default());
-        anonymous.scopes = self.public_scopes();
         Some(anonymous)
     }
 
-    /// The scopes granted without a token.
-    fn public_scopes(&self) -> Vec<Scope> {
+    /// The scopes granted without a token; none if a token is required.
+    pub(crate) fn public_scopes(&self) -> Option<Vec<Scope>> {
+        if self.grants.auth == Auth::Token {
+            return None;
+        }
         let reads = self.grants.read == Some(ReadGrant::All);
         let sends = self.grants.send == Some(true);
         let granted = [(Scope::Read, reads), (Scope::Send, sends)];
-        granted.into_iter().filter(|(_, given)| *given).map(|(scope, _)| scope).collect()
+        Some(granted.into_iter().filter(|(_, given)| *given).map(|(scope, _)| scope).collect())
     }
 
-    /// The operations for the OpenAPI document; those allowed without a token have no scope.
-    pub(crate) fn documented(&self) -> Option<Vec<Operation>> {
-        let mut operations = self.described.clone()?;
-        if self.grants.auth == Auth::None {
-            let public = self.public_scopes();
-            for operation in &mut operations {
-                if public.iter().any(|scope| scope.as_str() == operation.scope)
-                    || operation.scope.is_empty()
-                {
-                    let sends = operation.scope == Scope::Send.as_str();
-                    let public = if sends { PUBLIC_SEND } else { PUBLIC };
-                    public.clone_into(&mut operation.scope);
-                }
-            }
-        }
-        Some(operations)
+    /// The operations as described; empty if requests are not checked.
+    pub(crate) fn described(&self) -> &[Operation] {
+        self.described.as_deref().unwrap_or_default()
     }
 
     /// Its routes if requests are not checked, else none.

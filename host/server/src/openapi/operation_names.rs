@@ -1,37 +1,13 @@
 //! `operationId`s, tags and path parameter descriptions of the OpenAPI document.
 //!
-//! Client generators turn each `operationId` into a function. Those of Postlet's own routes are listed
-//! here, so that they are unique and do not change by accident. WIT has no field for one, so those of
-//! other components are derived from method and path.
+//! Client generators turn each `operationId` into a function. Those of the host's own operations are in
+//! its route table. WIT has no field for one, so those of the default application are listed here, and
+//! those of other components are derived from method and path.
 //!
 //! Independent of what an operation does.
 
-/// Method, path and `operationId` of the operations of the host and the default application.
+/// Method, path and `operationId` of the operations of the default application.
 const NAMED: &[(&str, &str, &str)] = &[
-    ("GET", "/-/health", "getHealth"),
-    ("GET", "/-/ready", "getReadiness"),
-    ("GET", "/-/wit", "listWitFiles"),
-    ("GET", "/-/wit/:file", "getWitFile"),
-    ("GET", "/-/wit.tar", "getWitArchive"),
-    ("GET", "/-/openapi.json", "getOpenApiDocument"),
-    ("GET", "/-/docs", "getDocs"),
-    ("GET", "/-/oauth/callback", "endConsent"),
-    ("GET", "/-/metrics", "getMetrics"),
-    ("POST", "/-/key/rotate", "rotateKey"),
-    ("GET", "/v1/tokens", "listTokens"),
-    ("POST", "/v1/tokens", "createToken"),
-    ("DELETE", "/v1/tokens/:token", "deleteToken"),
-    ("GET", "/v1/accounts", "listAccounts"),
-    ("POST", "/v1/accounts", "createAccount"),
-    ("POST", "/v1/accounts/verify", "verifyServers"),
-    ("GET", "/v1/accounts/:account", "getAccount"),
-    ("PATCH", "/v1/accounts/:account", "updateAccount"),
-    ("DELETE", "/v1/accounts/:account", "deleteAccount"),
-    ("POST", "/v1/accounts/:account/oauth", "beginConsent"),
-    ("GET", "/v1/accounts/:account/identities", "listIdentities"),
-    ("PUT", "/v1/accounts/:account/identities", "replaceIdentities"),
-    ("POST", "/v1/accounts/:account/verify", "verifyAccount"),
-    ("POST", "/v1/accounts/:account/test", "testAccount"),
     ("POST", "/v1/accounts/:account/send", "sendMessage"),
     ("GET", "/v1/accounts/:account/submissions", "listSubmissions"),
     ("GET", "/v1/accounts/:account/submissions/:submission", "getSubmission"),
@@ -58,7 +34,7 @@ pub(crate) const HEADINGS: &[(&str, &str, &str)] = &[
     ("/", "host", "The host itself"),
 ];
 
-/// Descriptions of the path parameters in the operations of [`NAMED`].
+/// Descriptions of the path parameters of the host and the default application.
 const PARAMETERS: &[(&str, &str)] = &[
     ("account", "The id of an account"),
     ("message", "The id of a message, from a list or a move"),
@@ -70,12 +46,14 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("file", "The name of a file, from the list"),
 ];
 
-/// The `operationId` of an operation. Of one that is not Postlet's own it is derived: `GET /things/:id` is
-/// `getThingsById`.
-pub(crate) fn name(method: &str, path: &str) -> String {
-    if let Some(name) = known(method, path) {
-        return name.to_owned();
-    }
+/// The `operationId` of an operation of the default application.
+pub(crate) fn known(method: &str, path: &str) -> Option<&'static str> {
+    let found = NAMED.iter().find(|(verb, route, _)| (*verb, *route) == (method, path));
+    found.map(|(.., name)| *name)
+}
+
+/// An `operationId` from method and path: `GET /things/:id` is `getThingsById`.
+pub(crate) fn derived(method: &str, path: &str) -> String {
     let mut name = method.to_ascii_lowercase();
     for segment in path.split('/') {
         if segment.starts_with(':') {
@@ -96,15 +74,9 @@ pub(crate) fn heading(path: &str) -> &'static str {
     found.map_or("host", |(_, noun, _)| noun)
 }
 
-/// The description of a path parameter; none if the operation is not Postlet's own.
-pub(crate) fn parameter(method: &str, path: &str, name: &str) -> Option<&'static str> {
-    known(method, path)?;
+/// The description of a path parameter of an operation of Postlet's own.
+pub(crate) fn parameter(name: &str) -> Option<&'static str> {
     PARAMETERS.iter().find(|(known, _)| *known == name).map(|(_, meaning)| *meaning)
-}
-
-fn known(method: &str, path: &str) -> Option<&'static str> {
-    let found = NAMED.iter().find(|(verb, route, _)| (*verb, *route) == (method, path));
-    found.map(|(.., name)| *name)
 }
 
 #[cfg(test)]
@@ -121,14 +93,9 @@ mod tests {
 
     #[test]
     fn other_operations_are_named_after_their_path() {
-        assert_eq!(name("GET", "/things/:id/by-day.json"), "getThingsByIdByDayJson");
-        assert_eq!(name("PUT", "/"), "put");
-        assert_eq!(name("DELETE", "/v1/tokens/:token"), "deleteToken");
-    }
-
-    #[test]
-    fn only_what_is_postlets_own_is_explained() {
-        assert!(parameter("GET", "/v1/accounts/:account", "account").is_some());
-        assert_eq!(parameter("GET", "/things/:path", "path"), None);
+        assert_eq!(derived("GET", "/things/:id/by-day.json"), "getThingsByIdByDayJson");
+        assert_eq!(derived("PUT", "/"), "put");
+        assert_eq!(known("GET", "/v1/providers/:domain"), Some("getProvider"));
+        assert_eq!(known("GET", "/things/:domain"), None);
     }
 }

@@ -11,6 +11,7 @@ mod strict_json;
 pub(crate) mod words;
 mod explain;
 mod cost;
+pub(crate) mod own_schema;
 pub mod child;
 mod child_process;
 pub mod child_pool;
@@ -105,6 +106,15 @@ impl Schema {
             }
             _ => Value::String(text.to_owned()),
         }
+    }
+
+    /// The first fault of the text of a query parameter.
+    pub(crate) fn parameter_fault(&self, name: &str, text: &str) -> Option<Fault> {
+        let value = self.query_value(text);
+        if self.fits(&value) {
+            return None;
+        }
+        self.faults(&format!("/{name}"), &value, text.len()).into_iter().next()
     }
 
     /// Parses and validates a body.

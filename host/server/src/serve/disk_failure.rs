@@ -30,7 +30,7 @@ const SENTENCE: &str = "the disk failed: nothing is lost that was accepted; look
 /// When the thread cannot be started.
 pub(crate) fn watch(host: &Host) -> anyhow::Result<()> {
     // Only the signal is held, not the store: a graceful shutdown closes the store.
-    let failed = host.outbox.failed();
+    let failed = host.api.outbox.failed();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

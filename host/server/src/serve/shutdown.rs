@@ -118,7 +118,7 @@ pub(crate) async fn run(host: Arc<Host>, edge: HttpListener, signals: Signals) {
     let driver = task::spawn("outbox", Arc::clone(&host).deliver(stopped(closed.clone())));
     let server = task::spawn("edge", edge.serve(Arc::clone(&host), stopped(closed)));
     stopped(signals.stopping).await;
-    host.stopping.store(true, Ordering::Relaxed);
+    host.api.stopping.store(true, Ordering::Relaxed);
     // A load balancer sees the shutdown at `/-/ready`, so requests are served during the grace period.
     tokio::time::sleep(host.limits.stop.grace).await;
     closing.send_replace(true);

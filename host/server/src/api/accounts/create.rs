@@ -9,6 +9,7 @@ use model::ids::AccountId;
 use model::port::store_error::StoreError;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
+use serde_json::Value;
 
 use crate::api::accounts::errors::{faulty, stored};
 use crate::api::accounts::handlers::AccountsApi;
@@ -23,7 +24,7 @@ impl AccountsApi {
         &self,
         caller: &Caller,
         accept: &str,
-        body: &[u8],
+        body: &Value,
     ) -> Result<Response<Body>, Problem> {
         let Wanted { account, mut credentials, verify } = self.read(caller, accept, body).await?;
         self.vet("/imap", account.imap.as_ref()).await?;

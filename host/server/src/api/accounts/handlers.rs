@@ -12,7 +12,7 @@ use model::mail::message::Page;
 use model::port::accounts::Accounts;
 use model::port::clock::Entropy;
 use model::port::store_error::StoreError;
-use model::problem::Problem;
+use model::problem::{Code, Problem};
 use net::dial::Dialer;
 use net::https_fetch::Fetcher;
 use runtime::body::Body;
@@ -21,12 +21,25 @@ use serde_json::{Value, json};
 use crate::api::accounts::errors::{stored, unknown};
 use crate::api::accounts::json;
 use crate::api::accounts::rate_limit::VerifyRateLimiter;
+use crate::api::host_request::QueryParameter;
 use crate::http::response;
+use crate::schema::own_schema::OwnSchema;
 
 /// Maximum number of accounts in one response.
 const PAGE: usize = 100;
 /// Prefix of a cursor; the last id of the page follows.
-pub(crate) const AFTER: &str = "after:";
+const AFTER: &str = "after:";
+
+/// The query parameter of `GET /v1/accounts`.
+pub(crate) const CURSOR: &str = "cursor";
+
+/// The query of `GET /v1/accounts`.
+pub(crate) static LIST: [QueryParameter; 1] = [QueryParameter {
+    name: CURSOR,
+    schema: OwnSchema::new(r#"{"type":"string","maxLength":4000}"#),
+    required: false,
+    summary: "`nextCursor` of the page before",
+}];
 
 /// The account handlers and their dependencies.
 #[derive(Debug)]
@@ -47,6 +60,7 @@ impl AccountsApi {
         caller: &Caller,
         cursor: Option<&str>,
     ) -> Result<Response<Body>, Problem> {
+        let cursor = cursor.map(last_id).transpose()?;
         let page = match &caller.accounts {
             None => {
                 self.accounts.list(&caller.tenant, cursor, PAGE as u32).await.map_err(stored)?
@@ -132,4 +146,13 @@ impl AccountsApi {
         }
         self.accounts.get(&caller.tenant, &parsed).await.map_err(stored)?.ok_or_else(|| unknown(id))
     }
+}
+
+/// The last id of the page before, from its cursor.
+fn last_id(cursor: &str) -> Result<&str, Problem> {
+    let last = cursor.strip_prefix(AFTER).filter(|last| last.parse::<AccountId>().is_ok());
+    last.ok_or_else(|| {
+        let detail = "the cursor is not one of this list; start without one";
+        Problem::new(Code::InvalidCursor, detail)
+    })
 }

@@ -14,7 +14,7 @@ use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use model::caller::Caller;
 use model::ids::RequestId;
 use model::problem::{Code, Problem};
@@ -22,11 +22,24 @@ use runtime::body::Body;
 use serde_json::json;
 
 use crate::api::accounts::handlers::AccountsApi;
+use crate::api::host_request::{HostRequest, QueryParameter};
+use crate::http::content_type::HTML;
 use crate::http::response;
 use crate::openapi::operation::wrong_method;
+use crate::schema::own_schema::OwnSchema;
 
-/// The media type of the pages.
-pub(crate) const HTML: &str = "text/html; charset=utf-8";
+/// The query of the redirection endpoint; unrecognised parameters are ignored (RFC 6749 §4.1.2).
+pub(crate) static AUTHORIZATION_RESPONSE: [QueryParameter; 3] =
+    [parameter("state"), parameter("code"), parameter("error")];
+
+const fn parameter(name: &'static str) -> QueryParameter {
+    QueryParameter {
+        name,
+        schema: OwnSchema::new(r#"{"type":"string"}"#),
+        required: false,
+        summary: "From the authorization server (RFC 6749, 4.1.2)",
+    }
+}
 
 /// Header fields of every response.
 const FIELDS: [(HeaderName, &str); 4] = [
@@ -54,11 +67,8 @@ impl AccountsApi {
 }
 
 /// The redirection endpoint (RFC 6749 §3.1.2): a browser comes from the authorization server.
-pub(crate) async fn oauth_callback(
-    engine: &Engine,
-    head: &request::Parts,
-    request: &RequestId,
-) -> Response<Body> {
+pub(crate) async fn oauth_callback(engine: &Engine, request: &HostRequest<'_>) -> Response<Body> {
+    let HostRequest { head, id, .. } = *request;
     // HEAD must not use up the code.
     let ended = if head.method == Method::GET {
         end(engine, head.uri.query().unwrap_or_default()).await
@@ -71,9 +81,9 @@ pub(crate) async fn oauth_callback(
             response::typed(StatusCode::OK, HTML, page("Your consent was received", text))
         }
         Err(problem) => {
-            let mut answer = response::problem(&problem, request);
+            let mut answer = response::problem(&problem, id);
             if !wants_json(&head.headers) {
-                *answer.body_mut() = response::full(refusal(&problem, request));
+                *answer.body_mut() = response::full(refusal(&problem, id));
                 answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(HTML));
             }
             answer

@@ -12,11 +12,13 @@ use model::port::dial::DialError;
 use model::port::lookup::FetchError;
 use model::problem::{Code, Problem};
 use model::secret::Secret;
+use serde_json::Value;
 
 use crate::api::accounts::errors::{address, faulty, not_allowed};
 use crate::api::accounts::find_servers;
 use crate::api::accounts::handlers::AccountsApi;
 use crate::api::accounts::request::{AccountRequest, IdentityRequest, OAuthRequest, ServerRequest};
+use crate::api::host_request::from_body;
 use crate::config::oauth;
 
 /// A port that the egress rules allow for every permitted host.
@@ -37,9 +39,9 @@ impl AccountsApi {
         &self,
         caller: &Caller,
         accept: &str,
-        body: &[u8],
+        body: &Value,
     ) -> Result<Wanted, Problem> {
-        let mut written = AccountRequest::parse(body)?;
+        let mut written: AccountRequest = from_body(body)?;
         let email = address("/email", &written.email)?;
         let mut identities = identities(written.identities.take().unwrap_or_default())?;
         if identities.is_empty() {

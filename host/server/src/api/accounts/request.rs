@@ -3,18 +3,20 @@
 //! A change is a merge patch (RFC 7396): it is applied to the stored account, and the result has to be
 //! a valid body for a new account. So every rule for new accounts holds after changes too.
 
-use std::sync::LazyLock;
-
 use model::account::Security;
-use model::problem::{Code, Problem};
+use model::problem::Problem;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::schema::Schema;
+use crate::api::host_request::{JsonBody, from_body};
+use crate::http::content_type::{JSON, MERGE_PATCH};
+use crate::schema::own_schema::OwnSchema;
 
-/// JSON Schema of `POST /v1/accounts` and `POST /v1/accounts/verify`.
-pub(crate) const SCHEMA: &str = r##"{
+/// The body of `POST /v1/accounts` and `POST /v1/accounts/verify`.
+pub(crate) static NEW_ACCOUNT: JsonBody =
+    JsonBody { schema: OwnSchema::new(SCHEMA), example: EXAMPLE, content_types: &[JSON] };
+
+const SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "NewAccount",
   "type": "object", "additionalProperties": false, "required": ["email"],
   "properties": {
@@ -52,11 +54,16 @@ pub(crate) const SCHEMA: &str = r##"{
   }}
 }"##;
 
-/// A body that fits [`SCHEMA`].
-pub(crate) const EXAMPLE: &str = r#"{"id": "me", "email": "you@example.com", "password": "an app password", "imap": {"host": "imap.example.com", "port": 993, "security": "tls"}, "smtp": {"host": "smtp.example.com", "port": 465, "security": "tls"}}"#;
+const EXAMPLE: &str = r#"{"id": "me", "email": "you@example.com", "password": "an app password", "imap": {"host": "imap.example.com", "port": 993, "security": "tls"}, "smtp": {"host": "smtp.example.com", "port": 465, "security": "tls"}}"#;
 
-/// JSON Schema of `PATCH /v1/accounts/{account}`: every member is optional, and `null` removes one.
-pub(crate) const CHANGE_SCHEMA: &str = r##"{
+/// The body of `PATCH /v1/accounts/{account}`: every member is optional, and `null` removes one.
+pub(crate) static ACCOUNT_CHANGE: JsonBody = JsonBody {
+    schema: OwnSchema::new(CHANGE_SCHEMA),
+    example: CHANGE_EXAMPLE,
+    content_types: &[JSON, MERGE_PATCH],
+};
+
+const CHANGE_SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "AccountChange",
   "type": "object", "additionalProperties": false, "minProperties": 1,
   "properties": {
@@ -92,11 +99,16 @@ pub(crate) const CHANGE_SCHEMA: &str = r##"{
   }}
 }"##;
 
-/// A body that fits [`CHANGE_SCHEMA`].
-pub(crate) const CHANGE_EXAMPLE: &str = r#"{"name": "Ann", "password": "a new app password"}"#;
+const CHANGE_EXAMPLE: &str = r#"{"name": "Ann", "password": "a new app password"}"#;
 
-/// JSON Schema of `PUT /v1/accounts/{account}/identities`.
-pub(crate) const IDENTITIES_SCHEMA: &str = r##"{
+/// The body of `PUT /v1/accounts/{account}/identities`.
+pub(crate) static NEW_IDENTITIES: JsonBody = JsonBody {
+    schema: OwnSchema::new(IDENTITIES_SCHEMA),
+    example: IDENTITIES_EXAMPLE,
+    content_types: &[JSON],
+};
+
+const IDENTITIES_SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "NewIdentities",
   "type": "object", "additionalProperties": false, "required": ["identities"],
   "properties": {"identities": {"type": "array", "minItems": 1, "maxItems": 50, "items": {
@@ -105,32 +117,7 @@ pub(crate) const IDENTITIES_SCHEMA: &str = r##"{
   }}}
 }"##;
 
-/// A body that fits [`IDENTITIES_SCHEMA`].
-pub(crate) const IDENTITIES_EXAMPLE: &str = r#"{"identities": [{"name": "Ann", "email": "ann@example.com"}, {"name": "Sales", "email": "sales@example.com"}]}"#;
-
-static BODY: Compiled = LazyLock::new(|| compiled(SCHEMA));
-static CHANGE: Compiled = LazyLock::new(|| compiled(CHANGE_SCHEMA));
-static IDENTITIES: Compiled = LazyLock::new(|| compiled(IDENTITIES_SCHEMA));
-
-type Compiled = LazyLock<Option<Schema>>;
-
-fn compiled(text: &str) -> Option<Schema> {
-    Schema::compile(text)
-        .inspect_err(|error| tracing::error!(%error, "the schema of accounts is invalid"))
-        .ok()
-}
-
-fn checked(schema: &Compiled, body: &[u8]) -> Result<Value, Problem> {
-    let schema = schema
-        .as_ref()
-        .ok_or_else(|| Problem::new(Code::Internal, "the schema of accounts is invalid"))?;
-    schema.check(body)
-}
-
-fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    serde_json::from_value(value)
-        .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))
-}
+const IDENTITIES_EXAMPLE: &str = r#"{"identities": [{"name": "Ann", "email": "ann@example.com"}, {"name": "Sales", "email": "sales@example.com"}]}"#;
 
 /// A new account.
 #[derive(Deserialize)]
@@ -178,13 +165,6 @@ pub(crate) struct IdentityRequest {
     pub(crate) email: String,
 }
 
-impl AccountRequest {
-    /// From a request's body.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
-        read(checked(&BODY, body)?)
-    }
-}
-
 /// The credentials of a change: `None` for an absent member, `Some(None)` for `null`.
 #[derive(Debug)]
 pub(crate) struct CredentialsRequest {
@@ -198,19 +178,19 @@ pub(crate) struct AccountChangeRequest(Map<String, Value>);
 
 impl AccountChangeRequest {
     /// From a request's body.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
-        read(checked(&CHANGE, body)?).map(Self)
+    pub(crate) fn parse(body: &Value) -> Result<Self, Problem> {
+        from_body(body).map(Self)
     }
 
     /// The credentials in the patch.
     pub(crate) fn proof(&self) -> Result<CredentialsRequest, Problem> {
-        let member = |name: &str| self.0.get(name).cloned();
-        let oauth = match member("oauth") {
-            Some(Value::Object(members)) => Some(Some(members)),
+        let oauth = match self.0.get("oauth") {
+            Some(Value::Object(members)) => Some(Some(members.clone())),
             Some(_) => Some(None),
             None => None,
         };
-        Ok(CredentialsRequest { password: member("password").map(read).transpose()?, oauth })
+        let password = self.0.get("password").map(from_body).transpose()?;
+        Ok(CredentialsRequest { password, oauth })
     }
 
     /// Whether the patch replaces the identities.
@@ -218,14 +198,14 @@ impl AccountChangeRequest {
         self.0.contains_key("identities")
     }
 
-    /// Applies the patch to `base`; the result is the body of a new account.
+    /// Applies the patch to `base`; the result has to be a valid body for a new account.
     pub(crate) fn over(self, mut base: Value) -> Result<AccountRequest, Problem> {
         let mut change = self.0;
         // Credentials are handled separately; `-` satisfies the schema.
         change.remove("oauth");
         change.insert("password".to_owned(), Value::from("-"));
         merge(&mut base, Value::Object(change));
-        AccountRequest::parse(base.to_string().as_bytes())
+        from_body(&NEW_ACCOUNT.schema.check(base.to_string().as_bytes())?)
     }
 }
 
@@ -254,9 +234,8 @@ struct IdentitiesRequest {
 }
 
 /// Parses the body of `PUT /v1/accounts/{account}/identities`.
-pub(crate) fn identities(body: &[u8]) -> Result<Vec<IdentityRequest>, Problem> {
-    let written: IdentitiesRequest = read(checked(&IDENTITIES, body)?)?;
-    Ok(written.identities)
+pub(crate) fn identities(body: &Value) -> Result<Vec<IdentityRequest>, Problem> {
+    from_body(body).map(|written: IdentitiesRequest| written.identities)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use model::health::Health;
 use model::port::accounts::CredentialSwap;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::accounts::create::needs_consent;
 use crate::api::accounts::credentials::CredentialsUpdate;
@@ -29,7 +29,7 @@ impl AccountsApi {
         &self,
         caller: &Caller,
         id: &str,
-        body: &[u8],
+        body: &Value,
     ) -> Result<Response<Body>, Problem> {
         let change = request::AccountChangeRequest::parse(body)?;
         let before = self.find(caller, id).await?;
@@ -95,7 +95,7 @@ impl AccountsApi {
         &self,
         caller: &Caller,
         id: &str,
-        body: &[u8],
+        body: &Value,
     ) -> Result<Response<Body>, Problem> {
         let identities = parse::identities(request::identities(body)?)?;
         let before = self.find(caller, id).await?;

@@ -5,6 +5,7 @@ use http::Response;
 use model::caller::Caller;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
+use serde_json::Value;
 
 use crate::api::accounts::handlers::AccountsApi;
 use crate::api::accounts::json::{tried_out, verified};
@@ -16,7 +17,7 @@ impl AccountsApi {
         &self,
         caller: &Caller,
         accept: &str,
-        body: &[u8],
+        body: &Value,
     ) -> Result<Response<Body>, Problem> {
         // Discovery and the check of a token URL count as well.
         let _try = self.tries.begin(&caller.tenant)?;
