@@ -1,7 +1,5 @@
 //! Import `accounts`: `open`, and the properties of an account.
 
-use std::sync::Arc;
-
 use model::caller::Grant;
 use wasmtime::component::Resource;
 
@@ -12,16 +10,11 @@ use crate::wit::{list_bounds, to_wit};
 
 impl accounts::Host for GuestState {
     async fn open(&mut self, id: String) -> Answer<Resource<Grant>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        if let Err(problem) = list_bounds::word("id", &id) {
-            return Ok(Err(self.refuse(problem)));
-        }
+        let _inside = self.meter.enter();
+        list_bounds::word("id", &id)?;
         let (capabilities, caller) = self.endpoint()?;
-        match capabilities.open_account(&caller, &id).await {
-            Ok(grant) => Ok(Ok(self.table.push(grant)?)),
-            Err(problem) => Ok(Err(self.refuse(problem))),
-        }
+        let grant = capabilities.open_account(&caller, &id).await?;
+        Ok(self.table.push(grant)?)
     }
 }
 

@@ -1,7 +1,5 @@
 //! Import `mailboxes`: `all`.
 
-use std::sync::Arc;
-
 use model::caller::Grant;
 use wasmtime::component::Resource;
 
@@ -16,11 +14,9 @@ impl mailboxes::Host for GuestState {
         account: Resource<Grant>,
         with_counters: bool,
     ) -> Answer<Vec<mailboxes::Mailbox>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
-        let all = capabilities.mailboxes(&grant, with_counters).await;
-        self.answer(all, |all| all.into_iter().map(to_wit::mailbox).collect())
+        let _inside = self.meter.enter();
+        let (capabilities, grant) = self.granted(&account)?;
+        let all = capabilities.mailboxes(&grant, with_counters).await?;
+        Ok(all.into_iter().map(to_wit::mailbox).collect())
     }
 }

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use model::caller::Caller;
-use model::octets::Octets;
+use model::caller::{Caller, Grant};
 use model::port::capabilities::Capabilities;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
 use crate::guest_state::{GuestState, HostAccess};
 use crate::wit::bindings::capabilities::postlet::mail::types;
+use crate::wit::import_error::ImportError;
 use crate::wit::problem;
 
 mod octets;
@@ -26,8 +26,8 @@ mod providers;
 /// rows.
 const PAGE: usize = 256 << 10;
 
-/// The result of an import: a trap, a problem, or a value.
-type Answer<T> = wasmtime::Result<Result<T, types::Problem>>;
+/// The result of an import: a value, a problem or a trap.
+type Answer<T> = Result<T, ImportError>;
 
 /// The import is linked, but this instance has no access to it.
 #[derive(Debug, thiserror::Error)]
@@ -46,14 +46,20 @@ impl GuestState {
         }
     }
 
+    /// What an import that names an account needs.
+    fn granted(
+        &self,
+        account: &Resource<Grant>,
+    ) -> wasmtime::Result<(Arc<dyn Capabilities>, Grant)> {
+        let (capabilities, _) = self.endpoint()?;
+        Ok((capabilities, self.table.get(account)?.clone()))
+    }
+
     fn refuse(&self, problem: Problem) -> types::Problem {
         problem::refuse(problem, self.powers.request())
     }
 
-    fn answer<T, U>(&self, result: Result<T, Problem>, lower: impl FnOnce(T) -> U) -> Answer<U> {
-        Ok(result.map(lower).map_err(|problem| self.refuse(problem)))
-    }
-
+    /// The results of a batch, each a value or a problem.
     fn answers<T, U>(
         &self,
         results: Vec<Result<T, Problem>>,
@@ -67,12 +73,5 @@ impl GuestState {
             });
         }
         answers
-    }
-
-    fn hand_over(&mut self, result: Result<Octets, Problem>) -> Answer<Resource<Octets>> {
-        match result {
-            Ok(octets) => Ok(Ok(self.table.push(octets)?)),
-            Err(problem) => Ok(Err(self.refuse(problem))),
-        }
     }
 }
