@@ -6,7 +6,8 @@ use wasmtime::component::Resource;
 use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::{accounts, content, grants, types};
-use crate::wit::{list_bounds, to_wit};
+use crate::wit::convert::Convert;
+use crate::wit::list_bounds;
 
 impl accounts::Host for GuestState {
     async fn open(&mut self, id: String) -> Answer<Resource<Grant>> {
@@ -39,7 +40,7 @@ impl grants::HostAccount for GuestState {
     ) -> wasmtime::Result<Vec<types::Address>> {
         self.meter.count();
         let identities = &self.table.get(&account)?.account.identities;
-        Ok(identities.iter().map(|identity| to_wit::address(identity.address())).collect())
+        Ok(identities.iter().map(|identity| identity.address().convert()).collect())
     }
 
     async fn drop(&mut self, account: Resource<Grant>) -> wasmtime::Result<()> {

@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::mailboxes;
-use crate::wit::to_wit;
+use crate::wit::convert::Convert;
 
 impl mailboxes::Host for GuestState {
     async fn all(
@@ -16,7 +16,6 @@ impl mailboxes::Host for GuestState {
     ) -> Answer<Vec<mailboxes::Mailbox>> {
         let _inside = self.meter.enter();
         let (capabilities, grant) = self.granted(&account)?;
-        let all = capabilities.mailboxes(&grant, with_counters).await?;
-        Ok(all.into_iter().map(to_wit::mailbox).collect())
+        Ok(capabilities.mailboxes(&grant, with_counters).await?.convert())
     }
 }

@@ -1,7 +1,7 @@
 //! Imports `messages` and `reading`: parsed mail.
 
 use model::caller::Grant;
-use model::mail::message::{Page, Summary};
+use model::mail::message::{MessageQuery, Page, Summary};
 use model::octets::Octets;
 use wasmtime::component::Resource;
 
@@ -9,8 +9,9 @@ use crate::guest_state::GuestState;
 use crate::imports::{Answer, PAGE};
 use crate::wit::bindings::capabilities::postlet::mail::{content, messages, reading, types};
 use crate::wit::bindings::mime_engine::postlet::mail::filtering;
+use crate::wit::convert::Convert;
 use crate::wit::handles::MessageHandle;
-use crate::wit::{from_wit, list_bounds, problem, to_wit};
+use crate::wit::{flags, list_bounds};
 
 /// One result for each key; the only one where the call is beyond its limits.
 type Each<T> = wasmtime::Result<Vec<Result<T, types::Problem>>>;
@@ -24,7 +25,7 @@ impl messages::Host for GuestState {
         let _inside = self.meter.enter();
         list_bounds::query(&query)?;
         let (capabilities, grant) = self.granted(&account)?;
-        let mut query = from_wit::query(query);
+        let mut query: MessageQuery = query.convert();
         let page = loop {
             let page = capabilities.find_messages(&grant, query.clone()).await?;
             if weight(&page) <= PAGE || query.limit <= 1 {
@@ -33,10 +34,7 @@ impl messages::Host for GuestState {
             // Fewer rows with a cursor after them: the caller loses none.
             query.limit /= 2;
         };
-        Ok(messages::Page {
-            rows: page.rows.into_iter().map(to_wit::summary).collect(),
-            next_cursor: page.next_cursor,
-        })
+        Ok(page.convert())
     }
 
     async fn open(
@@ -62,11 +60,11 @@ impl messages::Host for GuestState {
             return Ok(vec![Err(self.refuse(problem))]);
         }
         let (capabilities, grant) = self.granted(&account)?;
-        let results = match from_wit::flag_change(change) {
+        let results = match flags::change(change) {
             Ok(change) => capabilities.change_flags(&grant, &keys, change).await,
-            Err(fault) => keys.iter().map(|_| Err(problem::bad_flags(&fault))).collect(),
+            Err(problem) => keys.iter().map(|_| Err(problem.clone())).collect(),
         };
-        Ok(self.answers(results, |flags| flags))
+        Ok(self.answers(results))
     }
 
     async fn move_(
@@ -81,7 +79,7 @@ impl messages::Host for GuestState {
         }
         let (capabilities, grant) = self.granted(&account)?;
         let results = capabilities.move_messages(&grant, &keys, &mailbox).await;
-        Ok(self.answers(results, to_wit::moved))
+        Ok(self.answers(results))
     }
 
     async fn copy(
@@ -96,7 +94,7 @@ impl messages::Host for GuestState {
         }
         let (capabilities, grant) = self.granted(&account)?;
         let results = capabilities.copy_messages(&grant, &keys, &mailbox).await;
-        Ok(self.answers(results, to_wit::moved))
+        Ok(self.answers(results))
     }
 
     async fn trash(
@@ -110,7 +108,7 @@ impl messages::Host for GuestState {
         }
         let (capabilities, grant) = self.granted(&account)?;
         let results = capabilities.trash(&grant, &keys).await;
-        Ok(self.answers(results, to_wit::moved))
+        Ok(self.answers(results))
     }
 
     async fn expunge_forever(&mut self, account: Resource<Grant>, keys: Vec<String>) -> Each<()> {
@@ -120,7 +118,7 @@ impl messages::Host for GuestState {
         }
         let (capabilities, grant) = self.granted(&account)?;
         let results = capabilities.expunge_forever(&grant, &keys).await;
-        Ok(self.answers(results, |()| ()))
+        Ok(self.answers(results))
     }
 }
 
@@ -134,31 +132,31 @@ impl reading::HostMessage for GuestState {
         message: Resource<MessageHandle>,
     ) -> wasmtime::Result<reading::Summary> {
         self.meter.count();
-        Ok(to_wit::summary(self.table.get(&message)?.0.summary()))
+        Ok(self.table.get(&message)?.0.summary().convert())
     }
 
     async fn headers(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<types::Header>> {
         let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        Ok(to_wit::headers(message.0.headers().await?))
+        Ok(message.0.headers().await?.convert())
     }
 
     async fn details(&mut self, message: Resource<MessageHandle>) -> Answer<content::Details> {
         let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        Ok(to_wit::details(message.0.details().await?))
+        Ok(message.0.details().await?.convert())
     }
 
     async fn structure(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<content::Part>> {
         let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        Ok(message.0.structure().await?.into_iter().map(to_wit::part).collect())
+        Ok(message.0.structure().await?.convert())
     }
 
     async fn faults(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<types::Fault>> {
         let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        Ok(to_wit::faults(message.0.faults().await?))
+        Ok(message.0.faults().await?.convert())
     }
 
     async fn body(
@@ -169,7 +167,7 @@ impl reading::HostMessage for GuestState {
     ) -> Answer<Option<String>> {
         let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        Ok(message.0.body(from_wit::body(kind), limit).await?)
+        Ok(message.0.body(kind.convert(), limit).await?)
     }
 
     async fn part(

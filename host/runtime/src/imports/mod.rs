@@ -12,6 +12,7 @@ use wasmtime::component::Resource;
 
 use crate::guest_state::{GuestState, HostAccess};
 use crate::wit::bindings::capabilities::postlet::mail::types;
+use crate::wit::convert::Convert;
 use crate::wit::import_error::ImportError;
 use crate::wit::problem;
 
@@ -60,15 +61,14 @@ impl GuestState {
     }
 
     /// The results of a batch, each a value or a problem.
-    fn answers<T, U>(
+    fn answers<T: Convert<U>, U>(
         &self,
         results: Vec<Result<T, Problem>>,
-        lower: impl Fn(T) -> U,
     ) -> Vec<Result<U, types::Problem>> {
         let mut answers = Vec::with_capacity(results.len());
         for result in results {
             answers.push(match result {
-                Ok(value) => Ok(lower(value)),
+                Ok(value) => Ok(value.convert()),
                 Err(problem) => Err(self.refuse(problem)),
             });
         }

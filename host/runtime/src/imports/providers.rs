@@ -6,8 +6,9 @@ use model::problem::Problem;
 use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::providers;
+use crate::wit::convert::Convert;
 use crate::wit::import_error::ImportError;
-use crate::wit::{list_bounds, to_wit};
+use crate::wit::list_bounds;
 
 impl GuestState {
     async fn found(&mut self, domain: &str) -> Answer<DiscoveryResult> {
@@ -20,13 +21,13 @@ impl GuestState {
 
 impl providers::Host for GuestState {
     async fn look_up(&mut self, domain: String) -> Answer<providers::Discovery> {
-        Ok(to_wit::discovery(self.found(&domain).await?))
+        Ok(self.found(&domain).await?.convert())
     }
 
     async fn discover(&mut self, domain: String) -> wasmtime::Result<providers::Discovery> {
         match self.found(&domain).await {
-            Ok(found) => Ok(to_wit::discovery(found)),
-            Err(ImportError::Problem(problem)) => Ok(to_wit::discovery(refused(problem, &domain))),
+            Ok(found) => Ok(found.convert()),
+            Err(ImportError::Problem(problem)) => Ok(refused(problem, &domain).convert()),
             Err(ImportError::Trap(trap)) => Err(trap),
         }
     }

@@ -8,7 +8,9 @@ use wasmtime::component::Resource;
 use crate::guest_state::GuestState;
 use crate::imports::{Answer, PAGE};
 use crate::wit::bindings::capabilities::postlet::mail::{drafts, outcomes, submission};
-use crate::wit::{from_wit, list_bounds, to_wit};
+use crate::wit::convert::Convert;
+use crate::wit::drafts::from_wit;
+use crate::wit::list_bounds;
 
 impl drafts::Host for GuestState {}
 
@@ -28,15 +30,15 @@ impl submission::Host for GuestState {
             return Err(problem.into());
         }
         let (capabilities, grant) = self.granted(&account)?;
-        let draft = from_wit::draft(&mut self.table, draft)?;
-        Ok(to_wit::receipt(capabilities.submit(&grant, draft).await?))
+        let draft = from_wit(&mut self.table, draft)?;
+        Ok(capabilities.submit(&grant, draft).await?.convert())
     }
 
     async fn get(&mut self, account: Resource<Grant>, id: String) -> Answer<outcomes::Entry> {
         let _inside = self.meter.enter();
         list_bounds::word("submission-id", &id)?;
         let (capabilities, grant) = self.granted(&account)?;
-        Ok(to_wit::entry(capabilities.submission(&grant, &id).await?))
+        Ok(capabilities.submission(&grant, &id).await?.convert())
     }
 
     async fn find(
@@ -50,7 +52,7 @@ impl submission::Host for GuestState {
         list_bounds::states(states.len())?;
         cursor.as_deref().map_or(Ok(()), |cursor| list_bounds::word("cursor", cursor))?;
         let (capabilities, grant) = self.granted(&account)?;
-        let states: Vec<State> = states.into_iter().map(from_wit::state).collect();
+        let states: Vec<State> = states.convert();
         let page = loop {
             let cursor = cursor.as_deref();
             let page = capabilities.submissions(&grant, &states, cursor, limit).await?;
@@ -59,10 +61,7 @@ impl submission::Host for GuestState {
             }
             limit /= 2;
         };
-        Ok(submission::Page {
-            entries: page.rows.into_iter().map(to_wit::entry).collect(),
-            next_cursor: page.next_cursor,
-        })
+        Ok(page.convert())
     }
 }
 
