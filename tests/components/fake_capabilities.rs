@@ -18,7 +18,10 @@ use model::mail::message::{
     ReplyHeaders, Summary, Usage,
 };
 use model::octets::{Octets, in_memory};
-use model::port::capabilities::{Body, Capabilities, Message};
+use model::port::capabilities::{
+    AccountAccess, Answer, Answers, Body, Mailboxes, Message, Messages, Providers, Submissions,
+    Uploads,
+};
 use model::port::spool::{Spool, SpoolError};
 use model::problem::{Code, Fault, Problem};
 use model::submission::{Accepted, Receipt, RecipientVerdict, SentCopy, State, SubmissionStatus};
@@ -59,11 +62,10 @@ fn summary() -> Summary {
         facts: HeaderSummary {
             message_id: Some("m@x".to_owned()),
             thread_id: "t".to_owned(),
-            date: None,
             sender: person("ann@example.com"),
             to: person("bo@example.net"),
-            cc: Vec::new(),
             subject: Some("Grüße".to_owned()),
+            ..HeaderSummary::default()
         },
         size: Some(200_001),
         preview: None,
@@ -100,12 +102,8 @@ fn entry() -> SubmissionStatus {
     }
 }
 
-impl Capabilities for Desk {
-    fn open_account<'a>(
-        &'a self,
-        caller: &'a Arc<Caller>,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<Grant, Problem>> {
+impl AccountAccess for Desk {
+    fn open_account<'a>(&'a self, caller: &'a Arc<Caller>, id: &'a str) -> Answer<'a, Grant> {
         if id != "ann" {
             return ready(Err(Problem::new(Code::NoSuchAccount, "there is none")));
         }
@@ -122,21 +120,15 @@ impl Capabilities for Desk {
         };
         ready(Ok(Grant { caller: Arc::clone(caller), account: Arc::new(account) }))
     }
+}
 
-    fn find_messages<'a>(
-        &'a self,
-        _: &'a Grant,
-        query: MessageQuery,
-    ) -> BoxFuture<'a, Result<Page<Summary>, Problem>> {
+impl Messages for Desk {
+    fn find_messages<'a>(&'a self, _: &'a Grant, query: MessageQuery) -> Answer<'a, Page<Summary>> {
         self.note(format!("find {} {} {}", query.mailbox, query.limit, query.preview));
         ready(Ok(Page { rows: vec![summary()], next_cursor: Some("c".to_owned()) }))
     }
 
-    fn open_message<'a>(
-        &'a self,
-        _: &'a Grant,
-        key: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<dyn Message>, Problem>> {
+    fn open_message<'a>(&'a self, _: &'a Grant, key: &'a str) -> Answer<'a, Arc<dyn Message>> {
         match key {
             "k1" => ready(Ok(Arc::new(Letter) as Arc<dyn Message>)),
             _ => ready(Err(
@@ -150,7 +142,7 @@ impl Capabilities for Desk {
         _: &'a Grant,
         keys: &'a [String],
         change: FlagChange,
-    ) -> BoxFuture<'a, Vec<Result<Vec<String>, Problem>>> {
+    ) -> Answers<'a, Vec<String>> {
         self.note(format!("flags {keys:?} {change:?}"));
         ready(vec![Ok(vec!["\\Seen".to_owned()])])
     }
@@ -160,7 +152,7 @@ impl Capabilities for Desk {
         _: &'a Grant,
         keys: &'a [String],
         mailbox: &'a str,
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
+    ) -> Answers<'a, Moved> {
         self.note(format!("move {keys:?} {mailbox}"));
         let mailbox = mailbox.trim_start_matches('\\').to_owned();
         ready(vec![Ok(Moved { key: "k1".to_owned(), now: Some("k2".to_owned()), mailbox })])
@@ -171,16 +163,12 @@ impl Capabilities for Desk {
         _: &'a Grant,
         _: &'a [String],
         mailbox: &'a str,
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
+    ) -> Answers<'a, Moved> {
         self.note(format!("copy {mailbox}"));
         ready(vec![Ok(Moved { key: "k1".to_owned(), now: None, mailbox: mailbox.to_owned() })])
     }
 
-    fn trash<'a>(
-        &'a self,
-        _: &'a Grant,
-        _: &'a [String],
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
+    fn trash<'a>(&'a self, _: &'a Grant, _: &'a [String]) -> Answers<'a, Moved> {
         self.note("trash".to_owned());
         // It was in the trash already.
         ready(vec![Ok(Moved {
@@ -190,38 +178,26 @@ impl Capabilities for Desk {
         })])
     }
 
-    fn expunge_forever<'a>(
-        &'a self,
-        _: &'a Grant,
-        _: &'a [String],
-    ) -> BoxFuture<'a, Vec<Result<(), Problem>>> {
+    fn expunge_forever<'a>(&'a self, _: &'a Grant, _: &'a [String]) -> Answers<'a, ()> {
         self.note("expunge".to_owned());
         ready(vec![Ok(())])
     }
+}
 
-    fn mailboxes<'a>(
-        &'a self,
-        _: &'a Grant,
-        _: bool,
-    ) -> BoxFuture<'a, Result<Vec<Mailbox>, Problem>> {
+impl Mailboxes for Desk {
+    fn mailboxes<'a>(&'a self, _: &'a Grant, _: bool) -> Answer<'a, Vec<Mailbox>> {
         ready(Ok(Vec::new()))
     }
+}
 
-    fn submit<'a>(
-        &'a self,
-        _: &'a Grant,
-        draft: Draft,
-    ) -> BoxFuture<'a, Result<Accepted, Problem>> {
+impl Submissions for Desk {
+    fn submit<'a>(&'a self, _: &'a Grant, draft: Draft) -> Answer<'a, Accepted> {
         let is_replay = draft.subject.as_deref() == Some("again");
         self.drafts.lock().unwrap().push(draft);
         ready(Ok(Accepted { receipt: receipt(), is_replay }))
     }
 
-    fn submission<'a>(
-        &'a self,
-        _: &'a Grant,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<SubmissionStatus, Problem>> {
+    fn submission<'a>(&'a self, _: &'a Grant, id: &'a str) -> Answer<'a, SubmissionStatus> {
         self.note(format!("submission {id}"));
         ready(Ok(entry()))
     }
@@ -232,16 +208,14 @@ impl Capabilities for Desk {
         states: &'a [State],
         _: Option<&'a str>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, Problem>> {
+    ) -> Answer<'a, Page<SubmissionStatus>> {
         self.note(format!("submissions {states:?} {limit}"));
         ready(Ok(Page { rows: vec![entry()], next_cursor: None }))
     }
+}
 
-    fn discover<'a>(
-        &'a self,
-        caller: &'a Caller,
-        domain: &'a str,
-    ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
+impl Providers for Desk {
+    fn discover<'a>(&'a self, caller: &'a Caller, domain: &'a str) -> Answer<'a, DiscoveryResult> {
         Box::pin(async {
             Ok(match &self.discovery {
                 Some(discovery) => discovery.find(&caller.tenant, domain).await,
@@ -249,14 +223,17 @@ impl Capabilities for Desk {
             })
         })
     }
+}
 
+impl Uploads for Desk {
     fn spool(&self, _: &Caller) -> Result<Box<dyn Spool>, Problem> {
-        Ok(Box::new(Paper(BytesMut::new())))
+        Ok(Box::new(Paper::default()))
     }
 }
 
-#[derive(Debug)]
-struct Paper(BytesMut);
+/// A spool in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Paper(BytesMut);
 
 impl Spool for Paper {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), SpoolError>> {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use engine::discovery::Discovery;
 use engine::engine::Engine;
 use engine::ports::Ports;
@@ -20,10 +19,9 @@ use model::filter::{Binding, EditKind, Mode, OnError};
 use model::instant::Timestamp;
 use model::mail::address::Address;
 use model::mail::draft::Draft;
-use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
-use model::port::capabilities::Capabilities;
+use model::port::capabilities::{AccountAccess, Submissions};
 use model::port::clock::{Clock, Entropy};
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
 use model::port::login_observer::LoginObserver;
@@ -38,6 +36,8 @@ use runtime::limits::{Limits, Settings};
 use store::keys::seal::MasterKey;
 use store::memory::Memory;
 use tokio::time::Instant;
+
+use crate::desk::Paper;
 
 #[derive(Debug)]
 struct Wall(Instant);
@@ -93,20 +93,7 @@ impl SmtpConnect for Nothing {
 
 impl Spools for Nothing {
     fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
-        Ok(Box::new(Heap(Vec::new())))
-    }
-}
-
-#[derive(Debug)]
-struct Heap(Vec<u8>);
-
-impl Spool for Heap {
-    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), SpoolError>> {
-        self.0.extend_from_slice(&bytes);
-        Box::pin(async { Ok(()) })
-    }
-    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Octets, SpoolError>> {
-        Box::pin(async move { Ok(in_memory(self.0.into())) })
+        Ok(Box::new(Paper::default()))
     }
 }
 

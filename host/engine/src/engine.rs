@@ -16,9 +16,10 @@ use model::ids::{AccountId, TenantId};
 use model::mail::draft::Draft;
 use model::mail::mailbox::Mailbox;
 use model::mail::message::{FlagChange, MessageQuery, Moved, Page, Summary};
-use model::port::BoxFuture;
 use model::port::accounts::Accounts;
-use model::port::capabilities::{Capabilities, Message};
+use model::port::capabilities::{
+    AccountAccess, Answer, Answers, Mailboxes, Message, Messages, Providers, Submissions, Uploads,
+};
 use model::port::spool::{Payer, Spool, Spools};
 use model::problem::{Code, Problem, Protocol};
 use model::submission::{Accepted, State, SubmissionStatus};
@@ -330,28 +331,22 @@ fn denied<T>(keys: &[String], problem: &Problem) -> Vec<Result<T, Problem>> {
     keys.iter().map(|_| Err(problem.clone())).collect()
 }
 
-impl Capabilities for Engine {
-    fn open_account<'a>(
-        &'a self,
-        caller: &'a Arc<Caller>,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<Grant, Problem>> {
+impl AccountAccess for Engine {
+    fn open_account<'a>(&'a self, caller: &'a Arc<Caller>, id: &'a str) -> Answer<'a, Grant> {
         Box::pin(self.open(caller, id))
     }
+}
 
+impl Messages for Engine {
     fn find_messages<'a>(
         &'a self,
         grant: &'a Grant,
         query: MessageQuery,
-    ) -> BoxFuture<'a, Result<Page<Summary>, Problem>> {
+    ) -> Answer<'a, Page<Summary>> {
         Box::pin(async move { list::find(&self.reader, allow(grant, Scope::Read)?, &query).await })
     }
 
-    fn open_message<'a>(
-        &'a self,
-        grant: &'a Grant,
-        key: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<dyn Message>, Problem>> {
+    fn open_message<'a>(&'a self, grant: &'a Grant, key: &'a str) -> Answer<'a, Arc<dyn Message>> {
         Box::pin(async move {
             allow(grant, Scope::Read)?;
             open::open(&self.reader, &grant.account, key).await
@@ -363,7 +358,7 @@ impl Capabilities for Engine {
         grant: &'a Grant,
         keys: &'a [String],
         change: FlagChange,
-    ) -> BoxFuture<'a, Vec<Result<Vec<String>, Problem>>> {
+    ) -> Answers<'a, Vec<String>> {
         Box::pin(async move {
             match allow(grant, Scope::Change) {
                 Ok(account) => change::change_flags(&self.reader, account, keys, &change).await,
@@ -377,7 +372,7 @@ impl Capabilities for Engine {
         grant: &'a Grant,
         keys: &'a [String],
         mailbox: &'a str,
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
+    ) -> Answers<'a, Moved> {
         Box::pin(async move {
             match allow(grant, Scope::Change) {
                 Ok(account) => change::move_to(&self.reader, account, keys, mailbox).await,
@@ -391,7 +386,7 @@ impl Capabilities for Engine {
         grant: &'a Grant,
         keys: &'a [String],
         mailbox: &'a str,
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
+    ) -> Answers<'a, Moved> {
         Box::pin(async move {
             match allow(grant, Scope::Change) {
                 Ok(account) => change::copy_to(&self.reader, account, keys, mailbox).await,
@@ -400,11 +395,7 @@ impl Capabilities for Engine {
         })
     }
 
-    fn trash<'a>(
-        &'a self,
-        grant: &'a Grant,
-        keys: &'a [String],
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
+    fn trash<'a>(&'a self, grant: &'a Grant, keys: &'a [String]) -> Answers<'a, Moved> {
         Box::pin(async move {
             match allow(grant, Scope::Change) {
                 Ok(account) => change::trash(&self.reader, account, keys).await,
@@ -413,11 +404,7 @@ impl Capabilities for Engine {
         })
     }
 
-    fn expunge_forever<'a>(
-        &'a self,
-        grant: &'a Grant,
-        keys: &'a [String],
-    ) -> BoxFuture<'a, Vec<Result<(), Problem>>> {
+    fn expunge_forever<'a>(&'a self, grant: &'a Grant, keys: &'a [String]) -> Answers<'a, ()> {
         Box::pin(async move {
             match allow(grant, Scope::Change) {
                 Ok(account) => change::expunge_forever(&self.reader, account, keys).await,
@@ -425,34 +412,26 @@ impl Capabilities for Engine {
             }
         })
     }
+}
 
-    fn mailboxes<'a>(
-        &'a self,
-        grant: &'a Grant,
-        with_counters: bool,
-    ) -> BoxFuture<'a, Result<Vec<Mailbox>, Problem>> {
+impl Mailboxes for Engine {
+    fn mailboxes<'a>(&'a self, grant: &'a Grant, with_counters: bool) -> Answer<'a, Vec<Mailbox>> {
         Box::pin(async move {
             let account = allow(grant, Scope::Read)?;
             mailboxes::all(&self.reader.pool, account, with_counters).await
         })
     }
+}
 
-    fn submit<'a>(
-        &'a self,
-        grant: &'a Grant,
-        draft: Draft,
-    ) -> BoxFuture<'a, Result<Accepted, Problem>> {
+impl Submissions for Engine {
+    fn submit<'a>(&'a self, grant: &'a Grant, draft: Draft) -> Answer<'a, Accepted> {
         Box::pin(async move {
             let account = allow(grant, Scope::Send)?;
             submitter::submit(&self.submitter, &grant.caller, account, draft).await
         })
     }
 
-    fn submission<'a>(
-        &'a self,
-        grant: &'a Grant,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<SubmissionStatus, Problem>> {
+    fn submission<'a>(&'a self, grant: &'a Grant, id: &'a str) -> Answer<'a, SubmissionStatus> {
         Box::pin(
             async move { submitter::get(&self.submitter, allow(grant, Scope::Send)?, id).await },
         )
@@ -464,18 +443,16 @@ impl Capabilities for Engine {
         states: &'a [State],
         cursor: Option<&'a str>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, Problem>> {
+    ) -> Answer<'a, Page<SubmissionStatus>> {
         Box::pin(async move {
             let account = allow(grant, Scope::Send)?;
             submitter::find(&self.submitter, account, states, cursor, limit).await
         })
     }
+}
 
-    fn discover<'a>(
-        &'a self,
-        caller: &'a Caller,
-        domain: &'a str,
-    ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
+impl Providers for Engine {
+    fn discover<'a>(&'a self, caller: &'a Caller, domain: &'a str) -> Answer<'a, DiscoveryResult> {
         Box::pin(async move {
             if !caller.may(Scope::Read) {
                 return Err(withheld::forbidden(caller, Scope::Read));
@@ -483,7 +460,9 @@ impl Capabilities for Engine {
             self.find_servers(caller, domain).await
         })
     }
+}
 
+impl Uploads for Engine {
     fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem> {
         let tenant = &caller.tenant;
         let payer =

@@ -24,7 +24,7 @@ use crate::spawn::spawn;
 use crate::wasm_engine::WasmEngine;
 use crate::wit::bindings::before_send::BeforeSendFilterPre;
 use crate::wit::bindings::before_send::exports::postlet::mail::before_send;
-use crate::wit::from_wit;
+use crate::wit::convert::Convert;
 use crate::wit::handles::MessageHandle;
 use crate::wrong_file::not_for_filters;
 
@@ -84,7 +84,7 @@ impl Filter {
             .await;
             instance.judge(ended)
         });
-        task.end().await.map(from_wit::verdict)
+        task.end().await.map(Convert::convert)
     }
 }
 

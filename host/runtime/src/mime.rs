@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::filter::Edit;
 use model::instant::Timestamp;
-use model::mail::draft::{Attachment, Composed, Disposition, Draft, Envelope};
+use model::mail::draft::{Composed, Draft, Envelope};
 use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 use model::octets::Octets;
 use model::port::BoxFuture;
@@ -25,10 +25,12 @@ use crate::guest_state::{GuestState, HostAccess};
 use crate::limits::time_budget;
 use crate::spawn::spawn;
 use crate::wasm_engine::WasmEngine;
-use crate::wit::bindings::capabilities::postlet::mail::{drafts, types};
+use crate::wit::bindings::capabilities::postlet::mail::types;
 use crate::wit::bindings::mime_engine::MimeEnginePre;
 use crate::wit::bindings::mime_engine::exports::postlet::mail::mime;
-use crate::wit::{from_wit, to_wit};
+use crate::wit::bindings::mime_engine::postlet::mail::filtering;
+use crate::wit::convert::Convert;
+use crate::wit::drafts;
 
 /// How long a call waits for one of the component's slots.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -90,7 +92,7 @@ impl MimeComponent {
         });
         match task.end().await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(faults)) => Err(MimeError::Faults(from_wit::faults(faults))),
+            Ok(Err(faults)) => Err(MimeError::Faults(faults.convert())),
             Err(error) => Err(failed(error)),
         }
     }
@@ -107,39 +109,6 @@ fn failed(error: EndpointError) -> MimeError {
 fn lend(store: &mut Store<GuestState>, raw: Octets) -> wasmtime::Result<Resource<Octets>> {
     let owned = store.data_mut().table.push(raw)?;
     Ok(Resource::new_borrow(owned.rep()))
-}
-
-/// Converts a draft; its attachments become the guest's.
-fn hand_in(store: &mut Store<GuestState>, draft: Draft) -> wasmtime::Result<drafts::Draft> {
-    let table = &mut store.data_mut().table;
-    let mut attachments = Vec::with_capacity(draft.attachments.len());
-    for Attachment { filename, content_type, disposition, content_id, content } in draft.attachments
-    {
-        attachments.push(drafts::Attachment {
-            filename,
-            content_type,
-            disposition: match disposition {
-                Disposition::Attachment => drafts::Disposition::Attachment,
-                Disposition::Inline => drafts::Disposition::Inline,
-            },
-            content_id,
-            content: table.push(content)?,
-        });
-    }
-    Ok(drafts::Draft {
-        sender: draft.sender.map(to_wit::address),
-        reply_to: to_wit::addresses(draft.reply_to),
-        to: to_wit::addresses(draft.to),
-        cc: to_wit::addresses(draft.cc),
-        bcc: to_wit::addresses(draft.bcc),
-        subject: draft.subject,
-        text: draft.text,
-        html: draft.html,
-        attachments,
-        in_reply_to: draft.in_reply_to,
-        references: draft.references,
-        headers: to_wit::headers(draft.headers),
-    })
 }
 
 impl Mime for MimeComponent {
@@ -162,7 +131,7 @@ impl Mime for MimeComponent {
                 let message = format!("{} answers to {wanted} header blocks", list.len());
                 return Err(MimeError::Failed(message));
             }
-            Ok(list.into_iter().map(|facts| facts.map(from_wit::facts)).collect())
+            Ok(list.convert())
         })
     }
 
@@ -176,10 +145,10 @@ impl Mime for MimeComponent {
             let read = self.call(move |guest, store| {
                 Box::pin(async move {
                     let raw = lend(store, raw)?;
-                    guest.call_read(store, raw, wanted(want), limit).await
+                    guest.call_read(store, raw, want.convert(), limit).await
                 })
             });
-            read.await.map(from_wit::reading)
+            read.await.map(Convert::convert)
         })
     }
 
@@ -213,8 +182,8 @@ impl Mime for MimeComponent {
             let message_id = message_id.to_owned();
             let compose = self.call(move |guest, store| {
                 Box::pin(async move {
-                    let draft = hand_in(store, draft)?;
-                    let date = to_wit::instant(date);
+                    let draft = drafts::to_wit(&mut store.data_mut().table, draft)?;
+                    let date = date.convert();
                     match guest.call_compose(&mut *store, &draft, &message_id, date).await? {
                         Ok(mime::Composed { raw, sender, recipients }) => {
                             let raw = store.data_mut().table.delete(raw)?;
@@ -238,7 +207,7 @@ impl Mime for MimeComponent {
             let raw = Arc::clone(&message.raw);
             let before = message.envelope.recipients.iter().map(ToString::to_string);
             let before: Vec<String> = before.collect();
-            let edits: Vec<_> = edits.iter().cloned().map(to_wit::edit).collect();
+            let edits: Vec<filtering::Edit> = edits.to_vec().convert();
             let rewrite = self.call(move |guest, store| {
                 Box::pin(async move {
                     let raw = lend(store, raw)?;
@@ -272,22 +241,6 @@ fn envelope(sender: &str, recipients: &[String]) -> Result<Envelope, MimeError> 
         .map(|recipient| recipient.parse().map_err(|_| bad(recipient)))
         .collect::<Result<_, _>>()?;
     Ok(Envelope { sender, recipients })
-}
-
-fn wanted(want: ParseOptions) -> mime::Want {
-    let ParseOptions { headers, details, structure, text, html, html_as_sent, preview } = want;
-    [
-        (headers, mime::Want::HEADERS),
-        (details, mime::Want::DETAILS),
-        (structure, mime::Want::STRUCTURE),
-        (text, mime::Want::TEXT),
-        (html, mime::Want::HTML),
-        (html_as_sent, mime::Want::HTML_AS_SENT),
-        (preview, mime::Want::PREVIEW),
-    ]
-    .into_iter()
-    .filter(|(wanted, _)| *wanted)
-    .fold(mime::Want::empty(), |all, (_, flag)| all | flag)
 }
 
 impl std::fmt::Debug for MimeComponent {

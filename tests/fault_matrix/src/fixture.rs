@@ -21,7 +21,7 @@ use model::caller::{Caller, Grant, Scope};
 use model::ids::{RequestId, TokenId};
 use model::mail::message::MessageQuery;
 use model::port::accounts::Accounts;
-use model::port::capabilities::Capabilities;
+use model::port::capabilities::{AccountAccess, Messages};
 use model::port::clock::Clock;
 use model::port::outbox::Outbox;
 use model::secret::Secret;

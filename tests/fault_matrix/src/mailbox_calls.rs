@@ -6,7 +6,7 @@ use std::time::Duration;
 use mailroom::{Fault, Protocol};
 use model::account::Security;
 use model::mail::message::{FlagChange, Moved};
-use model::port::capabilities::{Body, Capabilities};
+use model::port::capabilities::{Body, Mailboxes, Messages};
 use model::problem::{Code, Problem};
 use tokio::time::Instant;
 

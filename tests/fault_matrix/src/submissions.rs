@@ -8,7 +8,7 @@ use mailroom::{Fault, Protocol};
 use model::account::Security;
 use model::mail::address::Address;
 use model::mail::draft::Draft;
-use model::port::capabilities::Capabilities;
+use model::port::capabilities::Submissions;
 use model::submission::{State, SubmissionStatus};
 use tokio::time::Instant;
 

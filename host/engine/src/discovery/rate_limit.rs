@@ -70,7 +70,7 @@ impl LookupLimiter {
 mod tests {
     use model::caller::Scope;
     use model::ids::{RequestId, TokenId};
-    use model::port::capabilities::Capabilities;
+    use model::port::capabilities::Providers;
 
     use super::*;
     use crate::tests::clock::Owned;

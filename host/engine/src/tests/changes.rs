@@ -1,7 +1,7 @@
 //! Tests of flag changes, moves, copies and deletion.
 
 use model::mail::message::{Flag, FlagChange};
-use model::port::capabilities::Capabilities;
+use model::port::capabilities::Messages;
 use model::port::imap::NoCode;
 use model::problem::Code;
 

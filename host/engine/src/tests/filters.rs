@@ -13,7 +13,7 @@ use model::mail::address::Address;
 use model::mail::draft::{Draft, Envelope};
 use model::mail::message::Header;
 use model::port::BoxFuture;
-use model::port::capabilities::{Body, Capabilities, Message};
+use model::port::capabilities::{AccountAccess, Body, Message, Submissions};
 use model::port::capacity::AtCapacity;
 use model::port::filter::{BeforeSendFilter, FilterError};
 use model::problem::{Code, Problem};

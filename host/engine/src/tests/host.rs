@@ -13,7 +13,7 @@ use model::mail::draft::Draft;
 use model::mail::mailbox::Role;
 use model::mail::message::{MessageQuery, Page, Summary};
 use model::port::BoxFuture;
-use model::port::capabilities::Capabilities;
+use model::port::capabilities::{AccountAccess, Messages, Submissions};
 use model::port::spawner::Spawner;
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::port::token_endpoint::TokenEndpoint;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future;
 use model::caller::{Grant, Scope};
 use model::mail::message::{MessageQuery, Summary};
-use model::port::capabilities::{Body, Capabilities};
+use model::port::capabilities::{AccountAccess, Body, Mailboxes, Messages, Submissions};
 use model::port::imap::NoCode;
 use model::problem::Code;
 

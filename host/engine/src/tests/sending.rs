@@ -9,7 +9,7 @@ use futures_util::future;
 use model::mail::address::Address;
 use model::mail::draft::Draft;
 use model::port::BoxFuture;
-use model::port::capabilities::Capabilities;
+use model::port::capabilities::{Mailboxes, Submissions};
 use model::problem::Code;
 use model::submission::State;
 

@@ -8,7 +8,7 @@ use futures_util::future;
 use model::account::{Account, Credentials};
 use model::health::AccountState;
 use model::mail::message::FlagChange;
-use model::port::capabilities::Capabilities;
+use model::port::capabilities::{Mailboxes, Messages};
 use model::problem::Code;
 use model::secret::Secret;
 

@@ -10,7 +10,7 @@ use model::account::Account;
 use model::ids::{SubmissionId, TenantId};
 use model::instant::Timestamp;
 use model::octets::in_memory;
-use model::port::capabilities::Capabilities;
+use model::port::capabilities::Submissions;
 use model::port::clock::Clock;
 use model::port::outbox::{Acceptance, AttemptStep, ClaimCapacity, ClaimRequest, Outbox};
 use model::submission::{NewSubmission, State};

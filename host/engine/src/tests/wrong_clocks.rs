@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::port::capabilities::Capabilities;
+use model::port::capabilities::Submissions;
 use model::problem::Code;
 use model::submission::State;
 use store::{MasterKey, Memory};

@@ -1,10 +1,15 @@
-//! The port of component capabilities. `engine` implements it; `runtime` calls it for the imports
-//! of a component, and converts every result unchanged.
+//! The ports of component capabilities: a trait for each interface that components import. `engine`
+//! implements them; `runtime` calls them for the imports of a component, and converts every result
+//! unchanged.
 //!
-//! Invariant: a [`Grant`] comes only from [`Capabilities::open_account`], and every method checks
+//! A method without an implementation answers that it is not supported, so that a fake has only the
+//! methods that its test needs.
+//!
+//! Invariant: a [`Grant`] comes only from [`AccountAccess::open_account`], and every method checks
 //! the scope that it needs.
 
 use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 
 use crate::caller::{Caller, Grant};
@@ -17,104 +22,154 @@ use crate::mail::message::{
 };
 use crate::octets::Octets;
 use crate::port::spool::Spool;
-use crate::problem::{Fault, Problem};
+use crate::problem::{Code, Fault, Problem};
 use crate::submission::{Accepted, State, SubmissionStatus};
 
 /// The capabilities behind a component's imports.
-pub trait Capabilities: Send + Sync + fmt::Debug {
-    /// Opens an account. Unknown, another tenant's, or not granted: always `no-such-account`.
-    fn open_account<'a>(
-        &'a self,
-        caller: &'a Arc<Caller>,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<Grant, Problem>>;
+pub trait Capabilities:
+    AccountAccess + Messages + Mailboxes + Submissions + Providers + Uploads + fmt::Debug
+{
+}
 
+impl<T> Capabilities for T where
+    T: AccountAccess + Messages + Mailboxes + Submissions + Providers + Uploads + fmt::Debug
+{
+}
+
+/// What a method returns.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, Problem>>;
+
+/// One answer for each key, in order.
+pub type Answers<'a, T> = BoxFuture<'a, Vec<Result<T, Problem>>>;
+
+/// The interface `accounts`.
+pub trait AccountAccess: Send + Sync {
+    /// Opens an account. Unknown, another tenant's, or not granted: always `no-such-account`.
+    fn open_account<'a>(&'a self, _caller: &'a Arc<Caller>, _id: &'a str) -> Answer<'a, Grant> {
+        unsupported()
+    }
+}
+
+/// The interface `messages`.
+pub trait Messages: Send + Sync {
     /// A page of a mailbox, newest first.
     fn find_messages<'a>(
         &'a self,
-        grant: &'a Grant,
-        query: MessageQuery,
-    ) -> BoxFuture<'a, Result<Page<Summary>, Problem>>;
+        _grant: &'a Grant,
+        _query: MessageQuery,
+    ) -> Answer<'a, Page<Summary>> {
+        unsupported()
+    }
     /// Opens one message; its content is fetched lazily.
     fn open_message<'a>(
         &'a self,
-        grant: &'a Grant,
-        key: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<dyn Message>, Problem>>;
-    /// Changes flags; one result per key, in order, with the flags afterwards.
+        _grant: &'a Grant,
+        _key: &'a str,
+    ) -> Answer<'a, Arc<dyn Message>> {
+        unsupported()
+    }
+    /// Changes flags; the answers are the flags afterwards.
     fn change_flags<'a>(
         &'a self,
-        grant: &'a Grant,
+        _grant: &'a Grant,
         keys: &'a [String],
-        change: FlagChange,
-    ) -> BoxFuture<'a, Vec<Result<Vec<String>, Problem>>>;
-    /// Moves messages; one result per key, in order.
+        _change: FlagChange,
+    ) -> Answers<'a, Vec<String>> {
+        each_unsupported(keys)
+    }
+    /// Moves messages.
     fn move_messages<'a>(
         &'a self,
-        grant: &'a Grant,
+        _grant: &'a Grant,
         keys: &'a [String],
-        mailbox: &'a str,
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>>;
-    /// Copies messages; one result per key, in order.
+        _mailbox: &'a str,
+    ) -> Answers<'a, Moved> {
+        each_unsupported(keys)
+    }
+    /// Copies messages.
     fn copy_messages<'a>(
         &'a self,
-        grant: &'a Grant,
+        _grant: &'a Grant,
         keys: &'a [String],
-        mailbox: &'a str,
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>>;
-    /// Moves to the mailbox with the role `\Trash`; one result per key, in order.
-    fn trash<'a>(
-        &'a self,
-        grant: &'a Grant,
-        keys: &'a [String],
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>>;
-    /// Destroys messages; one result per key, in order.
-    fn expunge_forever<'a>(
-        &'a self,
-        grant: &'a Grant,
-        keys: &'a [String],
-    ) -> BoxFuture<'a, Vec<Result<(), Problem>>>;
+        _mailbox: &'a str,
+    ) -> Answers<'a, Moved> {
+        each_unsupported(keys)
+    }
+    /// Moves to the mailbox with the role `\Trash`.
+    fn trash<'a>(&'a self, _grant: &'a Grant, keys: &'a [String]) -> Answers<'a, Moved> {
+        each_unsupported(keys)
+    }
+    /// Destroys messages.
+    fn expunge_forever<'a>(&'a self, _grant: &'a Grant, keys: &'a [String]) -> Answers<'a, ()> {
+        each_unsupported(keys)
+    }
+}
 
+/// The interface `mailboxes`.
+pub trait Mailboxes: Send + Sync {
     /// Every mailbox of the account.
     fn mailboxes<'a>(
         &'a self,
-        grant: &'a Grant,
-        with_counters: bool,
-    ) -> BoxFuture<'a, Result<Vec<Mailbox>, Problem>>;
+        _grant: &'a Grant,
+        _with_counters: bool,
+    ) -> Answer<'a, Vec<Mailbox>> {
+        unsupported()
+    }
+}
 
+/// The interface `submission`.
+pub trait Submissions: Send + Sync {
     /// Accepts a submission; durable on return.
-    fn submit<'a>(
-        &'a self,
-        grant: &'a Grant,
-        draft: Draft,
-    ) -> BoxFuture<'a, Result<Accepted, Problem>>;
+    fn submit<'a>(&'a self, _grant: &'a Grant, _draft: Draft) -> Answer<'a, Accepted> {
+        unsupported()
+    }
     /// One submission.
-    fn submission<'a>(
-        &'a self,
-        grant: &'a Grant,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<SubmissionStatus, Problem>>;
+    fn submission<'a>(&'a self, _grant: &'a Grant, _id: &'a str) -> Answer<'a, SubmissionStatus> {
+        unsupported()
+    }
     /// Newest first.
     fn submissions<'a>(
         &'a self,
-        grant: &'a Grant,
-        states: &'a [State],
-        cursor: Option<&'a str>,
-        limit: u32,
-    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, Problem>>;
+        _grant: &'a Grant,
+        _states: &'a [State],
+        _cursor: Option<&'a str>,
+        _limit: u32,
+    ) -> Answer<'a, Page<SubmissionStatus>> {
+        unsupported()
+    }
+}
 
-    /// Server discovery for a domain; none by default. Public knowledge, so it needs no account.
-    /// Only the domain leaves the host.
+/// The interface `providers`.
+pub trait Providers: Send + Sync {
+    /// Server discovery for a domain. Public knowledge, so it needs no account. Only the domain
+    /// leaves the host.
     fn discover<'a>(
         &'a self,
         _caller: &'a Caller,
         _domain: &'a str,
-    ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
-        Box::pin(async { Ok(DiscoveryResult::default()) })
+    ) -> Answer<'a, DiscoveryResult> {
+        unsupported()
     }
+}
 
+/// The interface `uploads`.
+pub trait Uploads: Send + Sync {
     /// A spool for an upload, charged to the caller's tenant.
-    fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem>;
+    fn spool(&self, _caller: &Caller) -> Result<Box<dyn Spool>, Problem> {
+        Err(not_here())
+    }
+}
+
+fn unsupported<'a, T: Send + 'a>() -> Answer<'a, T> {
+    Box::pin(ready(Err(not_here())))
+}
+
+fn each_unsupported<'a, T: Send + 'a>(keys: &[String]) -> Answers<'a, T> {
+    Box::pin(ready(keys.iter().map(|_| Err(not_here())).collect()))
+}
+
+fn not_here() -> Problem {
+    Problem::new(Code::UpstreamUnsupported, "this capability is not supported here")
 }
 
 /// One message. The first call that needs the bytes fetches them; later calls reuse them.

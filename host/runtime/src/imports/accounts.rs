@@ -1,27 +1,21 @@
 //! Import `accounts`: `open`, and the properties of an account.
 
-use std::sync::Arc;
-
 use model::caller::Grant;
 use wasmtime::component::Resource;
 
 use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::{accounts, content, grants, types};
-use crate::wit::{list_bounds, to_wit};
+use crate::wit::convert::Convert;
+use crate::wit::list_bounds;
 
 impl accounts::Host for GuestState {
     async fn open(&mut self, id: String) -> Answer<Resource<Grant>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        if let Err(problem) = list_bounds::word("id", &id) {
-            return Ok(Err(self.refuse(problem)));
-        }
+        let _inside = self.meter.enter();
+        list_bounds::word("id", &id)?;
         let (capabilities, caller) = self.endpoint()?;
-        match capabilities.open_account(&caller, &id).await {
-            Ok(grant) => Ok(Ok(self.table.push(grant)?)),
-            Err(problem) => Ok(Err(self.refuse(problem))),
-        }
+        let grant = capabilities.open_account(&caller, &id).await?;
+        Ok(self.table.push(grant)?)
     }
 }
 
@@ -46,7 +40,7 @@ impl grants::HostAccount for GuestState {
     ) -> wasmtime::Result<Vec<types::Address>> {
         self.meter.count();
         let identities = &self.table.get(&account)?.account.identities;
-        Ok(identities.iter().map(|identity| to_wit::address(identity.address())).collect())
+        Ok(identities.iter().map(|identity| identity.address().convert()).collect())
     }
 
     async fn drop(&mut self, account: Resource<Grant>) -> wasmtime::Result<()> {

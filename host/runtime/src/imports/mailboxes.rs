@@ -1,14 +1,12 @@
 //! Import `mailboxes`: `all`.
 
-use std::sync::Arc;
-
 use model::caller::Grant;
 use wasmtime::component::Resource;
 
 use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::mailboxes;
-use crate::wit::to_wit;
+use crate::wit::convert::Convert;
 
 impl mailboxes::Host for GuestState {
     async fn all(
@@ -16,11 +14,8 @@ impl mailboxes::Host for GuestState {
         account: Resource<Grant>,
         with_counters: bool,
     ) -> Answer<Vec<mailboxes::Mailbox>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
-        let all = capabilities.mailboxes(&grant, with_counters).await;
-        self.answer(all, |all| all.into_iter().map(to_wit::mailbox).collect())
+        let _inside = self.meter.enter();
+        let (capabilities, grant) = self.granted(&account)?;
+        Ok(capabilities.mailboxes(&grant, with_counters).await?.convert())
     }
 }

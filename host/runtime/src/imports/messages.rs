@@ -1,20 +1,19 @@
 //! Imports `messages` and `reading`: parsed mail.
 
-use std::sync::Arc;
-
 use model::caller::Grant;
-use model::mail::message::{Page, Summary};
+use model::mail::message::{MessageQuery, Page, Summary};
 use model::octets::Octets;
-use model::problem::Problem;
 use wasmtime::component::Resource;
 
 use crate::guest_state::GuestState;
 use crate::imports::{Answer, PAGE};
 use crate::wit::bindings::capabilities::postlet::mail::{content, messages, reading, types};
 use crate::wit::bindings::mime_engine::postlet::mail::filtering;
+use crate::wit::convert::Convert;
 use crate::wit::handles::MessageHandle;
-use crate::wit::{from_wit, list_bounds, problem, to_wit};
+use crate::wit::{flags, list_bounds};
 
+/// One result for each key; the only one where the call is beyond its limits.
 type Each<T> = wasmtime::Result<Vec<Result<T, types::Problem>>>;
 
 impl messages::Host for GuestState {
@@ -23,26 +22,19 @@ impl messages::Host for GuestState {
         account: Resource<Grant>,
         query: messages::Query,
     ) -> Answer<messages::Page> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        if let Err(problem) = list_bounds::query(&query) {
-            return Ok(Err(self.refuse(problem)));
-        }
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
-        let mut query = from_wit::query(query);
-        let found = loop {
-            match capabilities.find_messages(&grant, query.clone()).await {
-                Err(problem) => break Err(problem),
-                // Fewer rows with a cursor after them: the caller loses none.
-                Ok(page) if weight(&page) > PAGE && query.limit > 1 => query.limit /= 2,
-                Ok(page) => break Ok(page),
+        let _inside = self.meter.enter();
+        list_bounds::query(&query)?;
+        let (capabilities, grant) = self.granted(&account)?;
+        let mut query: MessageQuery = query.convert();
+        let page = loop {
+            let page = capabilities.find_messages(&grant, query.clone()).await?;
+            if weight(&page) <= PAGE || query.limit <= 1 {
+                break page;
             }
+            // Fewer rows with a cursor after them: the caller loses none.
+            query.limit /= 2;
         };
-        self.answer(found, |page: Page<Summary>| messages::Page {
-            rows: page.rows.into_iter().map(to_wit::summary).collect(),
-            next_cursor: page.next_cursor,
-        })
+        Ok(page.convert())
     }
 
     async fn open(
@@ -50,17 +42,11 @@ impl messages::Host for GuestState {
         account: Resource<Grant>,
         key: String,
     ) -> Answer<Resource<MessageHandle>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        if let Err(problem) = list_bounds::word("key", &key) {
-            return Ok(Err(self.refuse(problem)));
-        }
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
-        match capabilities.open_message(&grant, &key).await {
-            Ok(message) => Ok(Ok(self.table.push(MessageHandle(message))?)),
-            Err(problem) => Ok(Err(self.refuse(problem))),
-        }
+        let _inside = self.meter.enter();
+        list_bounds::word("key", &key)?;
+        let (capabilities, grant) = self.granted(&account)?;
+        let message = capabilities.open_message(&grant, &key).await?;
+        Ok(self.table.push(MessageHandle(message))?)
     }
 
     async fn change_flags(
@@ -69,18 +55,16 @@ impl messages::Host for GuestState {
         keys: Vec<String>,
         change: messages::FlagChange,
     ) -> Each<Vec<String>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         if let Err(problem) = list_bounds::keys(&keys).and_then(|()| list_bounds::flags(&change)) {
             return Ok(vec![Err(self.refuse(problem))]);
         }
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
-        let results = match from_wit::flag_change(change) {
+        let (capabilities, grant) = self.granted(&account)?;
+        let results = match flags::change(change) {
             Ok(change) => capabilities.change_flags(&grant, &keys, change).await,
-            Err(fault) => keys.iter().map(|_| Err(problem::bad_flags(&fault))).collect(),
+            Err(problem) => keys.iter().map(|_| Err(problem.clone())).collect(),
         };
-        Ok(self.answers(results, |flags| flags))
+        Ok(self.answers(results))
     }
 
     async fn move_(
@@ -89,17 +73,13 @@ impl messages::Host for GuestState {
         keys: Vec<String>,
         mailbox: String,
     ) -> Each<messages::Moved> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        if let Err(problem) =
-            list_bounds::keys(&keys).and_then(|()| list_bounds::word("mailbox", &mailbox))
-        {
+        let _inside = self.meter.enter();
+        if let Err(problem) = list_bounds::keys_and_mailbox(&keys, &mailbox) {
             return Ok(vec![Err(self.refuse(problem))]);
         }
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
+        let (capabilities, grant) = self.granted(&account)?;
         let results = capabilities.move_messages(&grant, &keys, &mailbox).await;
-        Ok(self.answers(results, to_wit::moved))
+        Ok(self.answers(results))
     }
 
     async fn copy(
@@ -108,17 +88,13 @@ impl messages::Host for GuestState {
         keys: Vec<String>,
         mailbox: String,
     ) -> Each<messages::Moved> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        if let Err(problem) =
-            list_bounds::keys(&keys).and_then(|()| list_bounds::word("mailbox", &mailbox))
-        {
+        let _inside = self.meter.enter();
+        if let Err(problem) = list_bounds::keys_and_mailbox(&keys, &mailbox) {
             return Ok(vec![Err(self.refuse(problem))]);
         }
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
+        let (capabilities, grant) = self.granted(&account)?;
         let results = capabilities.copy_messages(&grant, &keys, &mailbox).await;
-        Ok(self.answers(results, to_wit::moved))
+        Ok(self.answers(results))
     }
 
     async fn trash(
@@ -126,27 +102,23 @@ impl messages::Host for GuestState {
         account: Resource<Grant>,
         keys: Vec<String>,
     ) -> Each<messages::Moved> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         if let Err(problem) = list_bounds::keys(&keys) {
             return Ok(vec![Err(self.refuse(problem))]);
         }
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
+        let (capabilities, grant) = self.granted(&account)?;
         let results = capabilities.trash(&grant, &keys).await;
-        Ok(self.answers(results, to_wit::moved))
+        Ok(self.answers(results))
     }
 
     async fn expunge_forever(&mut self, account: Resource<Grant>, keys: Vec<String>) -> Each<()> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         if let Err(problem) = list_bounds::keys(&keys) {
             return Ok(vec![Err(self.refuse(problem))]);
         }
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
+        let (capabilities, grant) = self.granted(&account)?;
         let results = capabilities.expunge_forever(&grant, &keys).await;
-        Ok(self.answers(results, |()| ()))
+        Ok(self.answers(results))
     }
 }
 
@@ -160,39 +132,31 @@ impl reading::HostMessage for GuestState {
         message: Resource<MessageHandle>,
     ) -> wasmtime::Result<reading::Summary> {
         self.meter.count();
-        Ok(to_wit::summary(self.table.get(&message)?.0.summary()))
+        Ok(self.table.get(&message)?.0.summary().convert())
     }
 
     async fn headers(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<types::Header>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        let headers = message.0.headers().await;
-        self.answer(headers, to_wit::headers)
+        Ok(message.0.headers().await?.convert())
     }
 
     async fn details(&mut self, message: Resource<MessageHandle>) -> Answer<content::Details> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        let details = message.0.details().await;
-        self.answer(details, to_wit::details)
+        Ok(message.0.details().await?.convert())
     }
 
     async fn structure(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<content::Part>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        let parts = message.0.structure().await;
-        self.answer(parts, |parts| parts.into_iter().map(to_wit::part).collect())
+        Ok(message.0.structure().await?.convert())
     }
 
     async fn faults(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<types::Fault>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        let faults = message.0.faults().await;
-        self.answer(faults, to_wit::faults)
+        Ok(message.0.faults().await?.convert())
     }
 
     async fn body(
@@ -201,11 +165,9 @@ impl reading::HostMessage for GuestState {
         kind: reading::Body,
         limit: u32,
     ) -> Answer<Option<String>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        let body = message.0.body(from_wit::body(kind), limit).await;
-        self.answer(body, |body| body)
+        Ok(message.0.body(kind.convert(), limit).await?)
     }
 
     async fn part(
@@ -213,22 +175,16 @@ impl reading::HostMessage for GuestState {
         message: Resource<MessageHandle>,
         path: String,
     ) -> Answer<Resource<Octets>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        if let Err(problem) = list_bounds::word("path", &path) {
-            return Ok(Err(self.refuse(problem)));
-        }
+        let _inside = self.meter.enter();
+        list_bounds::word("path", &path)?;
         let message = self.table.get(&message)?.clone();
-        let part = message.0.part(&path).await;
-        self.hand_over(part)
+        Ok(self.table.push(message.0.part(&path).await?)?)
     }
 
     async fn raw(&mut self, message: Resource<MessageHandle>) -> Answer<Resource<Octets>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         let message = self.table.get(&message)?.clone();
-        let raw: Result<Octets, Problem> = message.0.raw().await;
-        self.hand_over(raw)
+        Ok(self.table.push(message.0.raw().await?)?)
     }
 
     async fn drop(&mut self, message: Resource<MessageHandle>) -> wasmtime::Result<()> {

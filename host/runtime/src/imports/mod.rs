@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use model::caller::Caller;
-use model::octets::Octets;
+use model::caller::{Caller, Grant};
 use model::port::capabilities::Capabilities;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
 use crate::guest_state::{GuestState, HostAccess};
 use crate::wit::bindings::capabilities::postlet::mail::types;
+use crate::wit::convert::Convert;
+use crate::wit::import_error::ImportError;
 use crate::wit::problem;
 
 mod octets;
@@ -26,8 +27,8 @@ mod providers;
 /// rows.
 const PAGE: usize = 256 << 10;
 
-/// The result of an import: a trap, a problem, or a value.
-type Answer<T> = wasmtime::Result<Result<T, types::Problem>>;
+/// The result of an import: a value, a problem or a trap.
+type Answer<T> = Result<T, ImportError>;
 
 /// The import is linked, but this instance has no access to it.
 #[derive(Debug, thiserror::Error)]
@@ -46,33 +47,31 @@ impl GuestState {
         }
     }
 
+    /// What an import that names an account needs.
+    fn granted(
+        &self,
+        account: &Resource<Grant>,
+    ) -> wasmtime::Result<(Arc<dyn Capabilities>, Grant)> {
+        let (capabilities, _) = self.endpoint()?;
+        Ok((capabilities, self.table.get(account)?.clone()))
+    }
+
     fn refuse(&self, problem: Problem) -> types::Problem {
         problem::refuse(problem, self.powers.request())
     }
 
-    fn answer<T, U>(&self, result: Result<T, Problem>, lower: impl FnOnce(T) -> U) -> Answer<U> {
-        Ok(result.map(lower).map_err(|problem| self.refuse(problem)))
-    }
-
-    fn answers<T, U>(
+    /// The results of a batch, each a value or a problem.
+    fn answers<T: Convert<U>, U>(
         &self,
         results: Vec<Result<T, Problem>>,
-        lower: impl Fn(T) -> U,
     ) -> Vec<Result<U, types::Problem>> {
         let mut answers = Vec::with_capacity(results.len());
         for result in results {
             answers.push(match result {
-                Ok(value) => Ok(lower(value)),
+                Ok(value) => Ok(value.convert()),
                 Err(problem) => Err(self.refuse(problem)),
             });
         }
         answers
-    }
-
-    fn hand_over(&mut self, result: Result<Octets, Problem>) -> Answer<Resource<Octets>> {
-        match result {
-            Ok(octets) => Ok(Ok(self.table.push(octets)?)),
-            Err(problem) => Ok(Err(self.refuse(problem))),
-        }
     }
 }

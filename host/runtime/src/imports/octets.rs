@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use model::octets::Octets;
 use model::port::spool::Payer;
-use model::problem::Problem;
 use wasmtime::component::Resource;
 
 use crate::guest_state::{GuestState, HostAccess};
 use crate::imports::{Answer, NoAccess};
 use crate::wit::bindings::capabilities::postlet::mail::{types, uploads};
 use crate::wit::handles::SpoolHandle;
+use crate::wit::import_error::ImportError;
 use crate::wit::problem;
 
 /// Maximum size in bytes of one read or write.
@@ -18,7 +18,14 @@ const PIECE: usize = 65_536;
 /// The size of a message of the largest request in base64, with its header and boundaries.
 const MIME_SPOOL: u64 = 64 << 20;
 
-impl types::Host for GuestState {}
+impl types::Host for GuestState {
+    fn convert_problem(&mut self, error: ImportError) -> wasmtime::Result<types::Problem> {
+        match error {
+            ImportError::Problem(problem) => Ok(self.refuse(problem)),
+            ImportError::Trap(trap) => Err(trap),
+        }
+    }
+}
 
 impl types::HostOctets for GuestState {
     async fn size(&mut self, octets: Resource<Octets>) -> wasmtime::Result<Option<u64>> {
@@ -32,14 +39,11 @@ impl types::HostOctets for GuestState {
         offset: u64,
         length: u32,
     ) -> Answer<Vec<u8>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         let octets = Arc::clone(self.table.get(&octets)?);
         let length = usize::try_from(length).unwrap_or(PIECE).min(PIECE);
-        match octets.read_at(offset, length).await {
-            Ok(bytes) => Ok(Ok(bytes.get(..length).unwrap_or(&bytes).to_vec())),
-            Err(error) => Ok(Err(self.refuse(problem::unreadable(error)))),
-        }
+        let bytes = octets.read_at(offset, length).await.map_err(problem::unreadable)?;
+        Ok(bytes.get(..length).unwrap_or(&bytes).to_vec())
     }
 
     async fn drop(&mut self, octets: Resource<Octets>) -> wasmtime::Result<()> {
@@ -53,49 +57,36 @@ impl uploads::Host for GuestState {}
 impl uploads::HostSpool for GuestState {
     async fn create(&mut self) -> Answer<Resource<SpoolHandle>> {
         self.meter.count();
-        let made = match &self.powers {
+        let (spool, limit) = match &self.powers {
             HostAccess::None | HostAccess::Filter { .. } => {
-                return Err(wasmtime::Error::new(NoAccess));
+                return Err(wasmtime::Error::new(NoAccess).into());
             }
             HostAccess::Mime(spools) => {
-                spools.create(Payer::Host).map(|spool| (spool, MIME_SPOOL)).map_err(problem::spool)
+                (spools.create(Payer::Host).map_err(problem::spool)?, MIME_SPOOL)
             }
             HostAccess::Endpoint { capabilities, caller, .. } => {
-                capabilities.spool(caller).map(|spool| (spool, self.meter.limits().request_body))
+                (capabilities.spool(caller)?, self.meter.limits().request_body)
             }
         };
-        match made {
-            Ok((spool, limit)) => {
-                Ok(Ok(self.table.push(SpoolHandle { spool, left: limit, limit })?))
-            }
-            Err(problem) => Ok(Err(self.refuse(problem))),
-        }
+        Ok(self.table.push(SpoolHandle { spool, left: limit, limit })?)
     }
 
     async fn write(&mut self, spool: Resource<SpoolHandle>, bytes: Vec<u8>) -> Answer<()> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         if bytes.len() > PIECE {
-            return Err(wasmtime::Error::new(TooMuch(bytes.len())));
+            return Err(wasmtime::Error::new(TooMuch(bytes.len())).into());
         }
         let handle = self.table.get_mut(&spool)?;
-        let length = bytes.len() as u64;
-        let written: Result<(), Problem> = match handle.left.checked_sub(length) {
-            None => Err(problem::too_large(handle.limit)),
-            Some(left) => {
-                handle.left = left;
-                handle.spool.write(bytes.into()).await.map_err(problem::spool)
-            }
-        };
-        self.answer(written, |()| ())
+        let left = handle.left.checked_sub(bytes.len() as u64);
+        handle.left = left.ok_or_else(|| problem::too_large(handle.limit))?;
+        Ok(handle.spool.write(bytes.into()).await.map_err(problem::spool)?)
     }
 
     async fn finish(&mut self, spool: Resource<SpoolHandle>) -> Answer<Resource<Octets>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         let handle = self.table.delete(spool)?;
-        let finished = handle.spool.finish().await.map_err(problem::spool);
-        self.hand_over(finished)
+        let octets = handle.spool.finish().await.map_err(problem::spool)?;
+        Ok(self.table.push(octets)?)
     }
 
     async fn drop(&mut self, spool: Resource<SpoolHandle>) -> wasmtime::Result<()> {

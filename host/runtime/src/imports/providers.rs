@@ -1,36 +1,35 @@
 //! Import `providers`: discovery of mail services.
 
-use std::sync::Arc;
-
 use model::discovery::{DiscoveryResult, Outcome, Source, Step};
 use model::problem::Problem;
 
 use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::providers;
-use crate::wit::{list_bounds, to_wit};
+use crate::wit::convert::Convert;
+use crate::wit::import_error::ImportError;
+use crate::wit::list_bounds;
 
 impl GuestState {
-    async fn found(&mut self, domain: &str) -> wasmtime::Result<Result<DiscoveryResult, Problem>> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        if let Err(problem) = list_bounds::word("domain", domain) {
-            return Ok(Err(problem));
-        }
+    async fn found(&mut self, domain: &str) -> Answer<DiscoveryResult> {
+        let _inside = self.meter.enter();
+        list_bounds::word("domain", domain)?;
         let (capabilities, caller) = self.endpoint()?;
-        Ok(capabilities.discover(&caller, domain).await)
+        Ok(capabilities.discover(&caller, domain).await?)
     }
 }
 
 impl providers::Host for GuestState {
     async fn look_up(&mut self, domain: String) -> Answer<providers::Discovery> {
-        let found = self.found(&domain).await?;
-        self.answer(found, to_wit::discovery)
+        Ok(self.found(&domain).await?.convert())
     }
 
     async fn discover(&mut self, domain: String) -> wasmtime::Result<providers::Discovery> {
-        let found = self.found(&domain).await?;
-        Ok(to_wit::discovery(found.unwrap_or_else(|problem| refused(problem, &domain))))
+        match self.found(&domain).await {
+            Ok(found) => Ok(found.convert()),
+            Err(ImportError::Problem(problem)) => Ok(refused(problem, &domain).convert()),
+            Err(ImportError::Trap(trap)) => Err(trap),
+        }
     }
 }
 

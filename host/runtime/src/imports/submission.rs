@@ -1,7 +1,5 @@
 //! Import `submission`: the outbox.
 
-use std::sync::Arc;
-
 use model::caller::Grant;
 use model::mail::message::Page;
 use model::submission::{State, SubmissionStatus};
@@ -10,7 +8,9 @@ use wasmtime::component::Resource;
 use crate::guest_state::GuestState;
 use crate::imports::{Answer, PAGE};
 use crate::wit::bindings::capabilities::postlet::mail::{drafts, outcomes, submission};
-use crate::wit::{from_wit, list_bounds, to_wit};
+use crate::wit::convert::Convert;
+use crate::wit::drafts::from_wit;
+use crate::wit::list_bounds;
 
 impl drafts::Host for GuestState {}
 
@@ -22,34 +22,27 @@ impl submission::Host for GuestState {
         account: Resource<Grant>,
         draft: drafts::Draft,
     ) -> Answer<outcomes::Receipt> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
+        let _inside = self.meter.enter();
         if let Err(problem) = list_bounds::draft(&draft) {
             for attachment in draft.attachments {
                 self.table.delete(attachment.content)?;
             }
-            return Ok(Err(self.refuse(problem)));
+            return Err(problem.into());
         }
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
-        let draft = from_wit::draft(&mut self.table, draft)?;
-        let accepted = capabilities.submit(&grant, draft).await;
-        if accepted.as_ref().is_ok_and(|accepted| accepted.is_replay) {
+        let (capabilities, grant) = self.granted(&account)?;
+        let draft = from_wit(&mut self.table, draft)?;
+        let accepted = capabilities.submit(&grant, draft).await?;
+        if accepted.is_replay {
             self.note_replay();
         }
-        self.answer(accepted, |accepted| to_wit::receipt(accepted.receipt))
+        Ok(accepted.receipt.convert())
     }
 
     async fn get(&mut self, account: Resource<Grant>, id: String) -> Answer<outcomes::Entry> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        if let Err(problem) = list_bounds::word("submission-id", &id) {
-            return Ok(Err(self.refuse(problem)));
-        }
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
-        let entry = capabilities.submission(&grant, &id).await;
-        self.answer(entry, to_wit::entry)
+        let _inside = self.meter.enter();
+        list_bounds::word("submission-id", &id)?;
+        let (capabilities, grant) = self.granted(&account)?;
+        Ok(capabilities.submission(&grant, &id).await?.convert())
     }
 
     async fn find(
@@ -57,30 +50,22 @@ impl submission::Host for GuestState {
         account: Resource<Grant>,
         states: Vec<outcomes::State>,
         cursor: Option<String>,
-        limit: u32,
+        mut limit: u32,
     ) -> Answer<submission::Page> {
-        let meter = Arc::clone(&self.meter);
-        let _inside = meter.enter();
-        let cursor_fits =
-            cursor.as_deref().map_or(Ok(()), |cursor| list_bounds::word("cursor", cursor));
-        if let Err(problem) = list_bounds::states(states.len()).and(cursor_fits) {
-            return Ok(Err(self.refuse(problem)));
-        }
-        let (capabilities, _) = self.endpoint()?;
-        let grant = self.table.get(&account)?.clone();
-        let states: Vec<State> = states.into_iter().map(from_wit::state).collect();
-        let mut limit = limit;
-        let found = loop {
-            match capabilities.submissions(&grant, &states, cursor.as_deref(), limit).await {
-                Err(problem) => break Err(problem),
-                Ok(page) if weight(&page) > PAGE && limit > 1 => limit /= 2,
-                Ok(page) => break Ok(page),
+        let _inside = self.meter.enter();
+        list_bounds::states(states.len())?;
+        cursor.as_deref().map_or(Ok(()), |cursor| list_bounds::word("cursor", cursor))?;
+        let (capabilities, grant) = self.granted(&account)?;
+        let states: Vec<State> = states.convert();
+        let page = loop {
+            let cursor = cursor.as_deref();
+            let page = capabilities.submissions(&grant, &states, cursor, limit).await?;
+            if weight(&page) <= PAGE || limit <= 1 {
+                break page;
             }
+            limit /= 2;
         };
-        self.answer(found, |page: Page<SubmissionStatus>| submission::Page {
-            entries: page.rows.into_iter().map(to_wit::entry).collect(),
-            next_cursor: page.next_cursor,
-        })
+        Ok(page.convert())
     }
 }
 

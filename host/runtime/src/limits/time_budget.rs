@@ -10,9 +10,9 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ pub(crate) enum Outcome {
 
 /// A host call under way.
 #[derive(Debug)]
-pub(crate) struct HostCallGuard<'a>(&'a TimeBudget);
+pub(crate) struct HostCallGuard(Arc<TimeBudget>);
 
 impl TimeBudget {
     pub(crate) fn new(limits: &Limits, chair: Processor) -> Self {
@@ -120,11 +120,11 @@ impl TimeBudget {
     }
 
     /// Counts a call into Postlet's own imports.
-    pub(crate) fn enter(&self) -> HostCallGuard<'_> {
+    pub(crate) fn enter(self: &Arc<Self>) -> HostCallGuard {
         self.count();
         self.touch();
         self.inside.fetch_add(1, Relaxed);
-        HostCallGuard(self)
+        HostCallGuard(Arc::clone(self))
     }
 
     /// Records that the request is too large: ends the instance at its next yield.
@@ -184,7 +184,7 @@ impl TimeBudget {
     }
 }
 
-impl Drop for HostCallGuard<'_> {
+impl Drop for HostCallGuard {
     fn drop(&mut self) {
         self.0.inside.fetch_sub(1, Relaxed);
         self.0.touch();
@@ -240,8 +240,6 @@ pub(crate) async fn run<T>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::limits::cpu_turns::CpuTurns;
     use crate::limits::party::Party;
@@ -252,7 +250,7 @@ mod tests {
     async fn check(pauses: Duration, blamed: fn(&EndpointError) -> bool) {
         let limits = Limits { idle: 9 * SECOND, total: 10 * SECOND, ..Limits::default() };
         let chair = Arc::new(CpuTurns::default()).chair(Party::Host);
-        let meter = TimeBudget::new(&limits, chair);
+        let meter = Arc::new(TimeBudget::new(&limits, chair));
         let ended = run(&meter, async {
             tokio::time::sleep(pauses).await;
             let _inside = meter.enter();

@@ -13,6 +13,9 @@ pub(crate) mod capabilities {
             "postlet:mail/grants.account": model::caller::Grant,
             "postlet:mail/reading.message": crate::wit::handles::MessageHandle,
         },
+        trappable_error_type: {
+            "postlet:mail/types.problem" => crate::wit::import_error::ImportError,
+        },
     });
 }
 

@@ -38,6 +38,11 @@ pub(crate) fn keys(keys: &[String]) -> Checked {
     keys.iter().enumerate().try_for_each(|(at, key)| word(&format!("keys/{at}"), key))
 }
 
+/// Checks a list of message ids, and where they are to go.
+pub(crate) fn keys_and_mailbox(ids: &[String], mailbox: &str) -> Checked {
+    keys(ids).and_then(|()| word("mailbox", mailbox))
+}
+
 /// Checks a name or key.
 pub(crate) fn word(member: &str, text: &str) -> Checked {
     bytes(Code::InvalidBody, member, text, WORD)

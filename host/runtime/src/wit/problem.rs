@@ -7,12 +7,11 @@ use std::io;
 
 use model::ids::RequestId;
 use model::port::spool::SpoolError;
-use model::problem::{Code, Fault, Problem, Protocol};
-use rules::foreign_text::printable_within;
+use model::problem::{Code, Problem};
 
 use crate::error;
 use crate::wit::bindings::capabilities::postlet::mail::types as wit;
-use crate::wit::from_wit::FlagFault;
+use crate::wit::convert::Convert;
 
 /// Logs the cause and returns the rest for the guest.
 pub(crate) fn refuse(problem: Problem, request: Option<&RequestId>) -> wit::Problem {
@@ -37,36 +36,10 @@ pub(crate) fn refuse(problem: Problem, request: Option<&RequestId>) -> wit::Prob
             let rounded = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             u32::try_from(rounded).unwrap_or(u32::MAX)
         }),
-        faults: problem
-            .faults
-            .into_iter()
-            .map(|Fault { pointer, code, detail }| wit::Fault { pointer, code, detail })
-            .collect(),
-        upstream: problem.upstream.map(|upstream| wit::Upstream {
-            protocol: match upstream.protocol {
-                Protocol::Smtp => wit::Protocol::Smtp,
-                Protocol::Imap => wit::Protocol::Imap,
-            },
-            reply: upstream.reply,
-            enhanced_code: upstream.enhanced_code,
-        }),
+        faults: problem.faults.convert(),
+        upstream: problem.upstream.map(|upstream| upstream.convert()),
         extras: problem.extras,
     }
-}
-
-/// A flag that cannot be sent to a mail server.
-pub(crate) fn bad_flags(fault: &FlagFault) -> Problem {
-    let (code, detail) = match fault {
-        FlagFault::Flag(word, why) => {
-            (why.code(), format!("`{}`: {why}", printable_within(80, word)))
-        }
-        FlagFault::SetAndEdit => {
-            ("exclusive", "`set` cannot be combined with `add` or `remove`".to_owned())
-        }
-    };
-    let fault =
-        Fault { pointer: "/flags".to_owned(), code: code.to_owned(), detail: detail.clone() };
-    Problem::new(Code::InvalidBody, detail).with_faults(vec![fault])
 }
 
 /// A spool that accepts no more bytes.
@@ -75,10 +48,10 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
         SpoolError::TooLarge { limit } => too_large(limit),
         SpoolError::Full { limit } => Problem::new(
             Code::TooManyRequests,
-            format!("More than {limit} bytes are being uploaded at once; try again when they are through."),
+            format!("more than {limit} bytes are being uploaded at once; try again when they are finished"),
         )
         .with_retry_after(std::time::Duration::from_secs(5)),
-        SpoolError::Io(_) => Problem::new(Code::StoreUnavailable, "The upload cannot be kept now.")
+        SpoolError::Io(_) => Problem::new(Code::StoreUnavailable, "the upload cannot be stored now")
             .with_cause(error)
             .with_retry_after(std::time::Duration::from_secs(15)),
     }
@@ -86,7 +59,7 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
 
 /// An upload beyond its limit.
 pub(crate) fn too_large(limit: u64) -> Problem {
-    Problem::new(Code::BodyTooLarge, format!("More than {limit} bytes."))
+    Problem::new(Code::BodyTooLarge, format!("more than {limit} bytes"))
 }
 
 /// Bytes that could not be read.
@@ -100,7 +73,7 @@ pub(crate) fn unreadable(error: io::Error) -> Problem {
     } else {
         Code::StoreUnavailable
     };
-    Problem::new(code, "The bytes cannot be read now.").with_cause(error)
+    Problem::new(code, "the bytes cannot be read now").with_cause(error)
 }
 
 #[cfg(test)]
@@ -108,8 +81,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::wit::bindings::capabilities::postlet::mail::messages::FlagChange;
-    use crate::wit::from_wit;
 
     #[test]
     fn a_cause_stays_with_the_host() {
@@ -121,27 +92,5 @@ mod tests {
         assert!(seen.retryable);
         assert_eq!(seen.retry_after_seconds, Some(2));
         assert!(!format!("{seen:?}").contains("secret"));
-    }
-
-    #[test]
-    fn flags_that_cannot_be_meant_are_pointed_at() {
-        check(&["two words"], &[], None, "flag");
-        check(&[], &["\\Seen\r\nA1 LOGOUT"], None, "unknown-flag");
-        // Refused as in the built-in component.
-        for word in ["\\Foo", "\\Recent"] {
-            check(&[word], &[], None, "unknown-flag");
-        }
-        check(&[], &[], Some(&[""]), "flag");
-        check(&["\\Seen"], &[], Some(&["\\Flagged"]), "exclusive");
-    }
-
-    #[track_caller]
-    fn check(add: &[&str], remove: &[&str], set: Option<&[&str]>, code: &str) {
-        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let change = FlagChange { add: owned(add), remove: owned(remove), set: set.map(owned) };
-        let problem = bad_flags(&from_wit::flag_change(change).unwrap_err());
-        assert_eq!(problem.code, Code::InvalidBody);
-        assert_eq!(problem.faults.len(), 1);
-        assert_eq!((&*problem.faults[0].pointer, &*problem.faults[0].code), ("/flags", code));
     }
 }

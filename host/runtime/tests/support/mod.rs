@@ -1,6 +1,7 @@
 //! Runtime test fixtures: a tenant with one account over fake capabilities, and shared helpers.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,14 +14,15 @@ use model::caller::{Caller, Grant, Scope};
 use model::ids::TenantId;
 use model::instant::Timestamp;
 use model::mail::draft::Draft;
-use model::mail::mailbox::Mailbox;
-use model::mail::message::{FlagChange, HeaderSummary, MessageQuery, Moved, Page, Summary};
+use model::mail::message::{HeaderSummary, MessageQuery, Page, Summary};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
-use model::port::capabilities::{Capabilities, Message};
+use model::port::capabilities::{
+    AccountAccess, Answer, Mailboxes, Messages, Providers, Submissions, Uploads,
+};
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
-use model::submission::{Accepted, Receipt, State, SubmissionStatus};
+use model::submission::{Accepted, Receipt, State};
 use runtime::Runtime;
 use runtime::body::Body;
 use runtime::endpoint::Endpoint;
@@ -136,33 +138,18 @@ fn account(caller: &Caller) -> Account {
     }
 }
 
-fn nothing() -> Problem {
-    Problem::new(Code::NotConfigured, "There is no mail server behind this test.")
-}
-
-fn each<T>(keys: &[String]) -> Vec<Result<T, Problem>> {
-    keys.iter().map(|_| Err(nothing())).collect()
-}
-
-impl Capabilities for OneAccount {
-    fn open_account<'a>(
-        &'a self,
-        caller: &'a Arc<Caller>,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<Grant, Problem>> {
-        let opened = if id == "mine" {
+impl AccountAccess for OneAccount {
+    fn open_account<'a>(&'a self, caller: &'a Arc<Caller>, id: &'a str) -> Answer<'a, Grant> {
+        Box::pin(ready(if id == "mine" {
             Ok(Grant { caller: Arc::clone(caller), account: Arc::new(account(caller)) })
         } else {
             Err(Problem::new(Code::NoSuchAccount, "There is no such account."))
-        };
-        Box::pin(async move { opened })
+        }))
     }
+}
 
-    fn find_messages<'a>(
-        &'a self,
-        _: &'a Grant,
-        query: MessageQuery,
-    ) -> BoxFuture<'a, Result<Page<Summary>, Problem>> {
+impl Messages for OneAccount {
+    fn find_messages<'a>(&'a self, _: &'a Grant, query: MessageQuery) -> Answer<'a, Page<Summary>> {
         let row = Summary {
             stored: None,
             facts: HeaderSummary { subject: Some("x".repeat(8 << 10)), ..HeaderSummary::default() },
@@ -174,73 +161,12 @@ impl Capabilities for OneAccount {
         };
         let rows = vec![row; if query.mailbox == "heavy" { query.limit as usize } else { 0 }];
         let next_cursor = Some(format!("after-{}", rows.len()));
-        Box::pin(async { Ok(Page { rows, next_cursor }) })
+        Box::pin(ready(Ok(Page { rows, next_cursor })))
     }
+}
 
-    fn open_message<'a>(
-        &'a self,
-        _: &'a Grant,
-        _: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<dyn Message>, Problem>> {
-        Box::pin(async { Err(nothing()) })
-    }
-
-    fn change_flags<'a>(
-        &'a self,
-        _: &'a Grant,
-        keys: &'a [String],
-        _: FlagChange,
-    ) -> BoxFuture<'a, Vec<Result<Vec<String>, Problem>>> {
-        Box::pin(async { each(keys) })
-    }
-
-    fn move_messages<'a>(
-        &'a self,
-        _: &'a Grant,
-        keys: &'a [String],
-        _: &'a str,
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
-        Box::pin(async { each(keys) })
-    }
-
-    fn copy_messages<'a>(
-        &'a self,
-        _: &'a Grant,
-        keys: &'a [String],
-        _: &'a str,
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
-        Box::pin(async { each(keys) })
-    }
-
-    fn trash<'a>(
-        &'a self,
-        _: &'a Grant,
-        keys: &'a [String],
-    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
-        Box::pin(async { each(keys) })
-    }
-
-    fn expunge_forever<'a>(
-        &'a self,
-        _: &'a Grant,
-        keys: &'a [String],
-    ) -> BoxFuture<'a, Vec<Result<(), Problem>>> {
-        Box::pin(async { each(keys) })
-    }
-
-    fn mailboxes<'a>(
-        &'a self,
-        _: &'a Grant,
-        _: bool,
-    ) -> BoxFuture<'a, Result<Vec<Mailbox>, Problem>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn submit<'a>(
-        &'a self,
-        _: &'a Grant,
-        draft: Draft,
-    ) -> BoxFuture<'a, Result<Accepted, Problem>> {
+impl Submissions for OneAccount {
+    fn submit<'a>(&'a self, _: &'a Grant, draft: Draft) -> Answer<'a, Accepted> {
         self.drafts.lock().unwrap().push(draft);
         let receipt = Receipt {
             submission: model::ids::SubmissionId::generate([3; 10]),
@@ -249,31 +175,19 @@ impl Capabilities for OneAccount {
             due: Timestamp::from_millis(0),
             warnings: Vec::new(),
         };
-        Box::pin(async { Ok(Accepted { receipt, is_replay: false }) })
+        Box::pin(ready(Ok(Accepted { receipt, is_replay: false })))
     }
+}
 
-    fn submission<'a>(
-        &'a self,
-        _: &'a Grant,
-        _: &'a str,
-    ) -> BoxFuture<'a, Result<SubmissionStatus, Problem>> {
-        Box::pin(async { Err(nothing()) })
-    }
-
-    fn submissions<'a>(
-        &'a self,
-        _: &'a Grant,
-        _: &'a [State],
-        _: Option<&'a str>,
-        _: u32,
-    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, Problem>> {
-        Box::pin(async { Ok(Page { rows: Vec::new(), next_cursor: None }) })
-    }
-
+impl Uploads for OneAccount {
     fn spool(&self, _: &Caller) -> Result<Box<dyn Spool>, Problem> {
         Ok(Box::new(Heap::default()))
     }
 }
+
+impl Mailboxes for OneAccount {}
+
+impl Providers for OneAccount {}
 
 impl Spools for InMemory {
     fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {

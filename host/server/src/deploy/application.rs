@@ -13,10 +13,9 @@ use engine::app::manifest;
 use engine::app::manifest::Manifest;
 use engine::app::manifest::component::Component as Written;
 use engine::app::manifest::fault::ManifestFault;
-use engine::app::manifest::trigger;
 use engine::app::manifest::trigger::{Route, StaticResponse, Target};
 use engine::app::route_table::{Pattern, Routes};
-use model::filter::{Binding, Mode, OnError};
+use model::filter::Binding;
 use model::port::capabilities::Capabilities;
 use runtime::Runtime;
 use runtime::error::chain;
@@ -242,14 +241,8 @@ pub(crate) fn declared(
         let binding = Binding {
             name: bound.component.clone(),
             order: bound.order,
-            on_error: match bound.on_error {
-                trigger::OnError::Open => OnError::Open,
-                trigger::OnError::Closed => OnError::Closed,
-            },
-            mode: match bound.mode {
-                trigger::Mode::Live => Mode::Live,
-                trigger::Mode::Shadow => Mode::Shadow,
-            },
+            on_error: bound.on_error,
+            mode: bound.mode,
             edits: written.grants.edits.clone(),
         };
         Some(DeclaredFilter {

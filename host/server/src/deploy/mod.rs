@@ -19,10 +19,10 @@ use engine::app::manifest;
 use engine::app::manifest::Manifest;
 use engine::app::manifest::component::Component as Written;
 use engine::app::manifest::fault::ManifestFault;
-use engine::app::manifest::trigger;
 use engine::engine::Engine;
 use engine::submit::filter_registry::ActiveFilter;
 use futures_util::future::try_join_all;
+use model::filter::{Mode, OnError};
 use model::ids::TenantId;
 use model::port::capabilities::Capabilities;
 use runtime::Runtime;
@@ -156,8 +156,8 @@ impl Deployments {
             Ok(manifest) => manifest
                 .filters
                 .into_iter()
-                .filter(|bound| bound.on_error == trigger::OnError::Closed)
-                .filter(|bound| bound.mode == trigger::Mode::Live)
+                .filter(|bound| bound.on_error == OnError::Closed)
+                .filter(|bound| bound.mode == Mode::Live)
                 .map(|bound| bound.component)
                 .collect(),
             Err(_) => vec!["of the application".to_owned()],

@@ -12,7 +12,7 @@ use std::time::Duration;
 use fault_matrix::clock::Running;
 use fault_matrix::fixture::{BO, CY, Fixture};
 use model::instant::Timestamp;
-use model::port::capabilities::Capabilities;
+use model::port::capabilities::Submissions;
 use model::submission::State;
 use store::keys::key_file::KeyFile;
 use store::sqlite::Sqlite;

@@ -3,6 +3,8 @@
 //! The first kind is Spin's; the second is Postlet's. Whether a named component exists is checked
 //! elsewhere.
 
+use model::filter::{Mode, OnError};
+
 use crate::app::manifest::fault::ManifestFault;
 use crate::app::manifest::table::Table;
 use crate::app::route_table::Pattern;
@@ -70,24 +72,6 @@ pub enum Hook {
     AfterSend,
     /// When a bounce arrived.
     OnBounce,
-}
-
-/// What a filter's failure means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// Fail open: as if it had accepted.
-    Open,
-    /// Fail closed: as if it had rejected.
-    Closed,
-}
-
-/// Whether a filter's verdict is enforced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Enforced.
-    Live,
-    /// Logged only.
-    Shadow,
 }
 
 impl Hook {
