@@ -2,7 +2,7 @@
 //!
 //! Types, ids, the table of problem codes, and the ports: object-safe traits through which the
 //! other crates meet. No tokio, no I/O, no policy: a type belongs here only if two crates would
-//! otherwise each define their own.
+//! otherwise each define their own. Limiters ([`limit`]) are here for the same reason.
 //!
 //! Invariant: ports carry owned, serialisable values, except for handles (wires, sessions, octets,
 //! lazy messages), so that either side of a port can be replaced by a test or by another process.
@@ -24,3 +24,4 @@ pub mod discovery;
 pub mod health;
 pub mod caller;
 pub mod port;
+pub mod limit;
