@@ -8,21 +8,23 @@
 //! Invariant: no tenant's bodies take another's memory or time, and those of
 //! strangers take none from whoever has a token.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::caller::Caller;
-use model::ids::TenantId;
+use model::caller::{Caller, Party};
+use model::limit::shares::Rule;
+use model::limit::tenant_limiter::{Permit, TenantLimiter};
+use model::port::clock::Clock;
 use model::problem::{Code, Problem};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::openapi::operation::BodySchema;
 use crate::schema::child_pool::Asking;
 
 /// Of JSON bodies, for those who show a token of the tenant, and as much for those who show none.
-const SHARE_BYTES: usize = 32 << 20;
-const UNIT: usize = 1 << 10;
+const SHARE_BYTES: u64 = 32 << 20;
+/// What a body costs beside its bytes.
+const OVERHEAD: u64 = 1 << 10;
 /// How long a request waits for others of its tenant.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Smaller bodies are checked where they are: a thread would cost more.
@@ -33,50 +35,32 @@ const CHECKS: usize = 2;
 /// The host's memory and time for bodies.
 #[derive(Debug)]
 pub(crate) struct BodyMemory {
-    tenants: BTreeMap<TenantId, Shares>,
+    bytes: TenantLimiter<Party>,
+    clock: Arc<dyn Clock>,
     checks: Semaphore,
 }
 
-/// What is left for one tenant.
-#[derive(Debug)]
-struct Shares {
-    tokens: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
-}
-
-/// Bytes that are held; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct BodyMemoryPermit {
-    _permit: OwnedSemaphorePermit,
-}
-
 impl BodyMemory {
-    pub(crate) fn new(tenants: &[TenantId]) -> Self {
-        let share = || Arc::new(Semaphore::new(SHARE_BYTES / UNIT));
-        let fresh =
-            |tenant: &TenantId| (tenant.clone(), Shares { tokens: share(), strangers: share() });
-        Self { tenants: tenants.iter().map(fresh).collect(), checks: Semaphore::new(CHECKS) }
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let bytes = TenantLimiter::new(Rule::Each(SHARE_BYTES), u64::MAX);
+        Self { bytes, clock, checks: Semaphore::new(CHECKS) }
     }
 
-    /// Charges `bytes` to the caller's share of its tenant.
+    /// Charges `bytes` to the caller's share of its tenant; they are given back with the permit.
     pub(crate) async fn charge(
         &self,
         caller: &Caller,
         bytes: usize,
-    ) -> Result<BodyMemoryPermit, Problem> {
-        let busy = || {
+    ) -> Result<Permit<Party>, Problem> {
+        // One that is larger than the share waits until it has all of it.
+        let bytes = (bytes as u64).saturating_add(OVERHEAD).min(SHARE_BYTES);
+        let expired = self.clock.sleep(PATIENCE);
+        self.bytes.take_until(&Party::of(caller), bytes, expired).await.map_err(|_| {
             let detail = format!(
                 "JSON bodies of this tenant have the {SHARE_BYTES} bytes that they may have at once: wait, then try again"
             );
             Problem::new(Code::TooManyRequests, detail).with_retry_after(Duration::from_secs(5))
-        };
-        let units = u32::try_from((bytes / UNIT + 1).min(SHARE_BYTES / UNIT)).unwrap_or(u32::MAX);
-        let shares = self.tenants.get(&caller.tenant).ok_or_else(busy)?;
-        let share = if caller.token.is_some() { &shares.tokens } else { &shares.strangers };
-        match tokio::time::timeout(PATIENCE, Arc::clone(share).acquire_many_owned(units)).await {
-            Ok(Ok(permit)) => Ok(BodyMemoryPermit { _permit: permit }),
-            Ok(Err(_)) | Err(_) => Err(busy()),
-        }
+        })
     }
 
     /// Checks a body against its schema.
@@ -106,28 +90,49 @@ impl BodyMemory {
 
 #[cfg(test)]
 mod tests {
-    use model::ids::{RequestId, TokenId};
+    use model::ids::{RequestId, TenantId, TokenId};
 
     use super::*;
+    use crate::os::clock::SystemClock;
     use crate::schema::Schema;
+
+    const ALL: usize = SHARE_BYTES as usize;
+
+    fn budget() -> BodyMemory {
+        BodyMemory::new(Arc::new(SystemClock::new()))
+    }
 
     #[tokio::test(start_paused = true)]
     async fn one_tenants_bodies_leave_anothers_alone_and_strangers_leave_tokens_alone() {
         let (a, b): (TenantId, TenantId) = ("a".parse().unwrap(), "b".parse().unwrap());
-        let budget = BodyMemory::new(&[a.clone(), b.clone()]);
+        let budget = budget();
         let token = Some(TokenId::generate([1; 10]));
         let (stranger, holder) = (caller(&a, None), caller(&a, token.clone()));
         for (full, others) in
             [(&stranger, [&holder, &caller(&b, None)]), (&holder, [&stranger, &caller(&b, token)])]
         {
-            let held = budget.charge(full, SHARE_BYTES).await.unwrap();
+            let held = budget.charge(full, ALL).await.unwrap();
             assert_eq!(budget.charge(full, 1).await.unwrap_err().code, Code::TooManyRequests);
             for other in others {
-                assert!(budget.charge(other, SHARE_BYTES).await.is_ok(), "{other:?}");
+                assert!(budget.charge(other, ALL).await.is_ok(), "{other:?}");
             }
             drop(held);
             assert!(budget.charge(full, 1).await.is_ok());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_wait_for_others_of_their_tenant_and_the_largest_for_all_of_them() {
+        let budget = budget();
+        let caller = caller(&"a".parse().unwrap(), None);
+        let held = budget.charge(&caller, ALL / 2).await.unwrap();
+        let given_back = async {
+            tokio::time::sleep(PATIENCE / 2).await;
+            drop(held);
+        };
+        let (largest, ()) = tokio::join!(budget.charge(&caller, 2 * ALL), given_back);
+        assert!(largest.is_ok());
+        assert!(budget.charge(&caller, 0).await.is_err());
     }
 
     fn caller(tenant: &TenantId, token: Option<TokenId>) -> Caller {
@@ -145,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn a_large_body_is_checked_like_a_small_one() {
         let schema = Schema::compile(r#"{"type": "array", "items": {"type": "integer"}}"#).unwrap();
-        let (rule, budget) = (BodySchema::Own(Arc::new(schema)), BodyMemory::new(&[]));
+        let (rule, budget) = (BodySchema::Own(Arc::new(schema)), budget());
         let caller = caller(&"a".parse().unwrap(), None);
         let asking = Asking { caller: &caller, component: "own" };
         let large = |last: &str| bytes::Bytes::from(format!("[{}{last}]", "1,".repeat(SMALL)));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use engine::settings::LookupRate;
+use model::limit::rate::Rate;
 use serde::Deserialize;
 
 /// A key whose value cannot be used, and what to do.
@@ -42,7 +42,7 @@ pub struct Limits {
     /// How often a tenant may have mail servers tried.
     pub tries: VerifyLimits,
     /// How often the network is asked for mail servers, for one tenant.
-    pub lookups: LookupRate,
+    pub lookups: Rate,
     /// What was begun when the host is told to stop.
     pub stop: Stop,
     /// What may be logged of each tenant.
@@ -83,10 +83,8 @@ pub struct Stop {
 pub struct VerifyLimits {
     /// Under way at the same time.
     pub at_once: u32,
-    /// In the long run.
-    pub per_minute: u32,
-    /// In a row, after a rest.
-    pub burst: u32,
+    /// In the long run, and in a row.
+    pub rate: Rate,
 }
 
 /// How many connections one peer may have.
@@ -268,10 +266,12 @@ impl RawLimits {
             instances: number("instances", self.instances, 200, 2, 1000)?,
             tries: VerifyLimits {
                 at_once: number("tries-at-once", self.tries_at_once, 8, 1, 1000)?,
-                per_minute: number("tries-per-minute", self.tries_per_minute, 30, 1, 6000)?,
-                burst: number("tries-burst", self.tries_burst, 60, 1, 10_000)?,
+                rate: Rate {
+                    per_minute: number("tries-per-minute", self.tries_per_minute, 30, 1, 6000)?,
+                    burst: number("tries-burst", self.tries_burst, 60, 1, 10_000)?,
+                },
             },
-            lookups: LookupRate {
+            lookups: Rate {
                 per_minute: number("lookups-per-minute", self.lookups_per_minute, 30, 1, 6000)?,
                 burst: number("lookups-burst", self.lookups_burst, 40, 1, 10_000)?,
             },
