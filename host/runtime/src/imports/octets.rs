@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use model::caller::Party;
 use model::octets::Octets;
-use model::port::spool::Payer;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
@@ -58,7 +58,7 @@ impl uploads::HostSpool for GuestState {
                 return Err(wasmtime::Error::new(NoAccess));
             }
             HostAccess::Mime(spools) => {
-                spools.create(Payer::Host).map(|spool| (spool, MIME_SPOOL)).map_err(problem::spool)
+                spools.create(&Party::Host).map(|spool| (spool, MIME_SPOOL)).map_err(problem::spool)
             }
             HostAccess::Endpoint { capabilities, caller, .. } => {
                 capabilities.spool(caller).map(|spool| (spool, self.meter.limits().request_body))

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use model::account::{Account, Identity};
-use model::caller::{Caller, Grant, Scope};
+use model::caller::{Caller, Grant, Party, Scope};
 use model::ids::TenantId;
 use model::instant::Timestamp;
 use model::mail::draft::Draft;
@@ -18,7 +18,7 @@ use model::mail::message::{FlagChange, HeaderSummary, MessageQuery, Moved, Page,
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capabilities::{Capabilities, Message};
-use model::port::spool::{Payer, Spool, SpoolError, Spools};
+use model::port::spool::{Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
 use model::submission::{Receipt, State, SubmissionStatus};
 use runtime::Runtime;
@@ -271,7 +271,7 @@ impl Capabilities for OneAccount {
 }
 
 impl Spools for InMemory {
-    fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, _: &Party) -> Result<Box<dyn Spool>, SpoolError> {
         Ok(Box::new(Heap::default()))
     }
 }
