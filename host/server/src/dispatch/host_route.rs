@@ -4,11 +4,9 @@ use std::sync::atomic::Ordering;
 
 use http::{Method, Response, header, request};
 use hyper::body::{Body as _, Incoming};
-use model::ids::AccountId;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
 
-use crate::api::accounts::handlers::AFTER;
 use crate::api::accounts::oauth_consent;
 use crate::api::metrics::Queue;
 use crate::api::routes::{PublicRoute, TokenRoute};
@@ -160,13 +158,7 @@ fn cursor(resource: TokenRoute, query: &str) -> Result<Option<String>, Problem> 
         if resource != TokenRoute::Accounts || name != "cursor" {
             return Err(unknown_parameter(&name, "resource"));
         }
-        // The last id of the page before, with a mark: an id alone is no cursor of this list.
-        let last = value.strip_prefix(AFTER).filter(|last| last.parse::<AccountId>().is_ok());
-        let Some(last) = last else {
-            let detail = "the cursor is not one of this list; start without one";
-            return Err(Problem::new(Code::InvalidCursor, detail));
-        };
-        cursor = Some(last.to_owned());
+        cursor = Some(value);
     }
     Ok(cursor)
 }

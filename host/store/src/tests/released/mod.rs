@@ -189,8 +189,8 @@ async fn what_has_not_ended_is_claimed_with_its_bytes() {
 
 impl Sqlite {
     async fn list_names(&self, of: &model::ids::TenantId) -> Vec<String> {
-        let page = Accounts::list(self, of, None, 100).await.unwrap();
-        page.rows.iter().map(|account: &Account| account.id.to_string()).collect()
+        let rows = Accounts::list(self, of, None, 100).await.unwrap();
+        rows.iter().map(|account: &Account| account.id.to_string()).collect()
     }
 }
 
