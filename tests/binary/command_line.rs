@@ -196,6 +196,30 @@ fn a_long_list_is_printed_completely() {
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed["accounts"].as_array().unwrap().len(), 101);
     assert_eq!(listed["nextCursor"], Value::Null);
+
+    // Each token has its own list, and the cursors of that.
+    let ids = |count| (0..count).map(|n| format!("a{n:03}")).chain(["gone".to_owned()]);
+    let [mut all, mut hundred] = [101, 100].map(|count| {
+        let body = json!({"scopes": ["accounts"], "accounts": ids(count).collect::<Vec<_>>()});
+        let made = operator.json("POST", "/v1/tokens", &body).expect(201);
+        host.client(made["token"].as_str().unwrap())
+    });
+    let whole = hundred.get("/v1/accounts").expect(200);
+    assert_eq!(whole["accounts"].as_array().unwrap().len(), 100);
+    assert_eq!(whole["nextCursor"], Value::Null, "what is gone makes no page");
+    let mut cursors = [&mut operator, &mut all].map(|client| {
+        let first = client.get("/v1/accounts").expect(200);
+        assert_eq!(first["accounts"].as_array().unwrap().len(), 100);
+        let next = format!("/v1/accounts?cursor={}", first["nextCursor"].as_str().unwrap());
+        let last = client.get(&next).expect(200);
+        assert_eq!(last["accounts"][0]["id"], "a100");
+        assert_eq!(last["nextCursor"], Value::Null);
+        next
+    });
+    cursors.reverse();
+    for (client, foreign) in [&mut operator, &mut all].into_iter().zip(cursors) {
+        assert_eq!(client.get(&foreign).expect(400)["code"], "invalid-cursor");
+    }
 }
 
 #[test]

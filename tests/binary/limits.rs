@@ -108,7 +108,7 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
     ),
     ("calls of the parser of mail at once", "host/runtime/src/limits/mod.rs", "mime_instances: "),
     ("filters at once", "host/runtime/src/limits/mod.rs", "filter_instances: "),
-    ("JSON bodies of a tenant at once", "host/server/src/body_memory.rs", "SHARE_BYTES: usize = "),
+    ("JSON bodies of a tenant at once", "host/server/src/body_memory.rs", "SHARE_BYTES: u64 = "),
     ("elements of a table", "host/runtime/src/limits/mod.rs", "TABLE_ELEMENTS: usize = "),
     ("calls of the host", "host/runtime/src/limits/mod.rs", "host_calls: "),
     ("handles at once", "host/runtime/src/limits/mod.rs", "handles: "),

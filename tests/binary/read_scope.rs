@@ -26,7 +26,6 @@ fn a_token_sees_only_its_accounts_and_can_narrow_its_lists() {
     };
     assert_eq!(ids(&all.get("/v1/accounts").expect(200)), ["anna", "bob"]);
     assert_eq!(ids(&sender.get("/v1/accounts").expect(200)), ["anna", "bob"]);
-    assert_eq!(ids(&sender.get("/v1/accounts?cursor=after:anna").expect(200)), ["bob"]);
     check(&sender.get("/v1/accounts?cursor=anna"), 400, "invalid-cursor");
     let seen = reader.get("/v1/accounts").expect(200);
     assert_eq!((ids(&seen), &seen["nextCursor"]), (vec!["bob".to_owned()], &json!(null)));

@@ -14,7 +14,7 @@ use engine::ports::Ports;
 use engine::settings::Settings as EngineSettings;
 use engine::submit::filter_registry::ActiveFilter;
 use model::account::{Account, Credentials, Identity, MailServer, Security};
-use model::caller::{Caller, Scope};
+use model::caller::{Caller, Party, Scope};
 use model::filter::{Binding, EditKind, Mode, OnError};
 use model::instant::Timestamp;
 use model::mail::address::Address;
@@ -27,7 +27,7 @@ use model::port::imap::{ImapConnect, ImapError, ImapSession};
 use model::port::login_observer::LoginObserver;
 use model::port::outbox::{ClaimCapacity, ClaimRequest, Outbox};
 use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
-use model::port::spool::{Payer, Spool, SpoolError, Spools};
+use model::port::spool::{Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
 use model::secret::Secret;
 use model::submission::Receipt;
@@ -37,7 +37,7 @@ use store::keys::seal::MasterKey;
 use store::memory::Memory;
 use tokio::time::Instant;
 
-use crate::desk::Paper;
+use crate::fake_capabilities::Paper;
 
 #[derive(Debug)]
 struct Wall(Instant);
@@ -92,7 +92,7 @@ impl SmtpConnect for Nothing {
 }
 
 impl Spools for Nothing {
-    fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, _: &Party) -> Result<Box<dyn Spool>, SpoolError> {
         Ok(Box::new(Paper::default()))
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::future;
 use model::account::{Account, Credentials};
-use model::caller::{Caller, Grant, Scope};
+use model::caller::{Caller, Grant, Party, Scope};
 use model::discovery::DiscoveryResult;
 use model::ids::{AccountId, TenantId};
 use model::mail::draft::Draft;
@@ -20,7 +20,7 @@ use model::port::accounts::Accounts;
 use model::port::capabilities::{
     AccountAccess, Answer, Answers, Mailboxes, Message, Messages, Providers, Submissions, Uploads,
 };
-use model::port::spool::{Payer, Spool, Spools};
+use model::port::spool::{Spool, Spools};
 use model::problem::{Code, Problem, Protocol};
 use model::submission::{Accepted, State, SubmissionStatus};
 use rules::foreign_text::printable;
@@ -464,10 +464,7 @@ impl Providers for Engine {
 
 impl Uploads for Engine {
     fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem> {
-        let tenant = &caller.tenant;
-        let payer =
-            if caller.token.is_some() { Payer::Tenant(tenant) } else { Payer::Strangers(tenant) };
-        self.spools.create(payer).map_err(problems::spool)
+        self.spools.create(&Party::of(caller)).map_err(problems::spool)
     }
 }
 

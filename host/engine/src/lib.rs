@@ -7,6 +7,7 @@
 //! Invariant: what this crate returns is what a server or the store reported, never an assumption.
 
 pub mod settings;
+mod backoff;
 pub mod toml_error;
 pub mod providers;
 pub mod discovery;

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use model::limit::rate::Rate;
+
 /// Limits and times of the engine.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -52,18 +54,9 @@ pub struct Settings {
     /// How long a self-test waits for its message to arrive.
     pub trial_wait: Duration,
     /// Rate limit of discovery over the network, for one tenant.
-    pub lookups: LookupRate,
+    pub lookups: Rate,
     /// The name of this process in claims.
     pub owner: String,
-}
-
-/// A rate that allows bursts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LookupRate {
-    /// The sustained rate.
-    pub per_minute: u32,
-    /// The maximum burst after a pause.
-    pub burst: u32,
 }
 
 impl Default for Settings {
@@ -102,7 +95,7 @@ impl Default for Settings {
             copy_to_sent: true,
             filter_time: Duration::from_secs(2),
             trial_wait: MINUTE,
-            lookups: LookupRate { per_minute: 30, burst: 40 },
+            lookups: Rate { per_minute: 30, burst: 40 },
             owner: "postlet".to_owned(),
         }
     }

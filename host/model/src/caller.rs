@@ -102,6 +102,29 @@ impl Caller {
     }
 }
 
+/// The unit of fair sharing of slots, memory, CPU time and disk.
+///
+/// Anonymous requests to a tenant are a separate party from those with its token: any client can send
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Party {
+    /// Requests with a token of the tenant, and work on their behalf.
+    Tenant(TenantId),
+    /// Anonymous requests to the tenant, and work on their behalf.
+    Strangers(TenantId),
+    /// Work that no request waits for: deliveries, and descriptions of components.
+    Host,
+}
+
+impl Party {
+    /// The party of a request.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        let tenant = caller.tenant.clone();
+        if caller.token.is_some() { Self::Tenant(tenant) } else { Self::Strangers(tenant) }
+    }
+}
+
 /// Authority over one account: proof that a caller was allowed to open it.
 #[derive(Clone, Debug)]
 pub struct Grant {

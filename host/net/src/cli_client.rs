@@ -1,4 +1,4 @@
-//! Minimal HTTP/1.1 client for the command line.
+//! HTTP client of one Postlet host, for the command line.
 //!
 //! One request for each connection, a bounded response. It connects to the host that the operator
 //! named, so the egress guard does not apply.
@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use model::port::lookup::FetchError;
 use model::secret::Secret;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::http_exchange::exchange;
 use crate::tls::Trust;
 
 const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -55,12 +54,9 @@ pub enum ClientError {
         /// The TLS error.
         source: io::Error,
     },
-    /// The connection was lost, or the response is not HTTP.
-    #[error("the answer broke off")]
-    Http(#[source] hyper::Error),
-    /// Larger than 64 MiB, or truncated.
+    /// The connection was lost, or the response is not HTTP, or larger than 64 MiB.
     #[error("the answer could not be read")]
-    Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Answer(#[source] FetchError),
     /// No response within two minutes.
     #[error("no answer in time")]
     Timeout,
@@ -97,12 +93,12 @@ impl Client {
         path: &str,
         json: Option<Bytes>,
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        tokio::time::timeout(TIME_LIMIT, self.exchange(method, path, json))
+        tokio::time::timeout(TIME_LIMIT, self.ask(method, path, json))
             .await
             .map_err(|_| ClientError::Timeout)?
     }
 
-    async fn exchange(
+    async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -116,17 +112,19 @@ impl Client {
         let untrusted = |source| ClientError::Tls { address: address.clone(), source };
         let stream = TcpStream::connect(&address).await.map_err(refused)?;
         let request = self.head(method, path, json)?;
-        if https {
+        let answer = if https {
             let name = ServerName::try_from(host.to_owned())
                 .map_err(|_| ClientError::Address(host.to_owned()))?;
             let config =
                 self.trust.config(None).map_err(|error| refused(io::Error::other(error)))?;
             let stream =
                 TlsConnector::from(config).connect(name, stream).await.map_err(untrusted)?;
-            converse(stream, request).await
+            exchange(stream, request, ANSWER_LIMIT, |_| true).await
         } else {
-            converse(stream, request).await
-        }
+            exchange(stream, request, ANSWER_LIMIT, |_| true).await
+        };
+        let answer = answer.map_err(ClientError::Answer)?;
+        Ok((answer.status(), answer.into_body()))
     }
 
     fn head(
@@ -154,25 +152,4 @@ impl Client {
             .body(Full::new(json.unwrap_or_default()))
             .map_err(|_| ClientError::Address(path.to_owned()))
     }
-}
-
-async fn converse(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Bytes), ClientError> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::Http)?;
-    let exchange = async move {
-        let answer = sender.send_request(request).await.map_err(ClientError::Http)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_LIMIT)
-            .collect()
-            .await
-            .map_err(ClientError::Body)?;
-        Ok((status, body.to_bytes()))
-    };
-    // The connection must be polled beside the exchange, and ends when the sender is dropped with
-    // it.
-    let (answer, _) = tokio::join!(exchange, connection);
-    answer
 }

@@ -5,14 +5,15 @@
 //! verified, by public roots, extra roots or a pinned key; there is no switch that turns
 //! verification off.
 //!
-//! Independent of mail, and of HTTP beyond two clients: one for the command line, and the fetcher
-//! for discovery.
+//! Independent of mail, and of HTTP except for one exchange, which the fetcher for discovery and the
+//! command line's client share.
 
 pub mod egress_guard;
 mod resolve;
 pub mod tls;
 mod wire;
 pub mod dial;
+mod http_exchange;
 mod https_url;
 mod https_request;
 pub mod https_fetch;

@@ -10,7 +10,6 @@
 //!
 //! Standards: RFC 6186, RFC 8314 §5.1 (SRV), draft-ietf-mailmaint-autoconfig.
 
-use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -20,9 +19,10 @@ use futures_util::future::{self, Either};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::discovery::{DiscoveryResult, Outcome, Source, Step};
 use model::ids::TenantId;
+use model::limit::shares::Rule;
+use model::limit::tenant_limiter::TenantLimiter;
 use model::port::clock::Clock;
 use model::provider::Localised;
-use tokio::sync::Semaphore;
 
 use crate::discovery::cache::DiscoveryCache;
 use crate::discovery::search::{Network, REMOTE, Search, SourceResult, late};
@@ -43,8 +43,8 @@ pub(crate) mod rate_limit;
 mod tests;
 
 /// Maximum number of concurrent searches, over all tenants and of one tenant.
-const SEARCHES: usize = 32;
-const SEARCHES_OF_TENANT: usize = 8;
+const SEARCHES: u64 = 32;
+const SEARCHES_OF_TENANT: u64 = 8;
 
 /// Finds the servers of a domain.
 pub struct Discovery {
@@ -54,8 +54,8 @@ pub struct Discovery {
     network: Option<Network>,
     clock: Arc<dyn Clock>,
     memory: DiscoveryCache,
-    searches: Semaphore,
-    searches_of: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
+    /// So that a tenant's slow domains do not delay other tenants.
+    searches: TenantLimiter<TenantId>,
 }
 
 impl fmt::Debug for Discovery {
@@ -79,8 +79,7 @@ impl Discovery {
             network,
             clock,
             memory: DiscoveryCache::default(),
-            searches: Semaphore::new(SEARCHES),
-            searches_of: Mutex::default(),
+            searches: TenantLimiter::new(Rule::Each(SEARCHES_OF_TENANT), SEARCHES),
         }
     }
 
@@ -170,10 +169,8 @@ impl Discovery {
         let mut deadline = self.clock.sleep(network.limit);
         let mut told: BTreeMap<Source, SourceResult> = BTreeMap::new();
         let search = Search::new(network, tables, &*self.clock, domain);
-        let own = self.searches_of(tenant);
         // Waiting for a permit counts within the limit.
-        let turn = async { (own.acquire().await, self.searches.acquire().await) };
-        if let Either::Left((turn, _)) = future::select(Box::pin(turn), &mut deadline).await {
+        if let Ok(_turn) = self.searches.take_until(tenant, 1, &mut deadline).await {
             let mut questions: FuturesUnordered<_> = search.questions().into_iter().collect();
             while !settled(&told) {
                 match future::select(questions.next(), &mut deadline).await {
@@ -181,7 +178,6 @@ impl Discovery {
                     Either::Left((None, _)) | Either::Right(_) => break,
                 }
             }
-            drop(turn);
         }
         let waited = self.clock.monotonic().saturating_sub(began);
         let winner = REMOTE
@@ -209,13 +205,6 @@ impl Discovery {
             found.steps.push(Step { source, asked, took, outcome, reason });
         }
         found
-    }
-
-    /// The permits of one tenant, so that its slow domains do not delay other tenants.
-    fn searches_of(&self, tenant: &TenantId) -> Arc<Semaphore> {
-        let mut all = self.searches_of.lock();
-        let fresh = || Arc::new(Semaphore::new(SEARCHES_OF_TENANT));
-        Arc::clone(all.entry(tenant.clone()).or_insert_with(fresh))
     }
 }
 

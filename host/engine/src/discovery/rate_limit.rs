@@ -7,67 +7,42 @@
 //! Invariant: each tenant has a quota of its own, and its anonymous requests have another, so that
 //! anonymous clients use up only theirs.
 
-use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use model::caller::Caller;
-use model::ids::TenantId;
+use model::caller::{Caller, Party};
+use model::limit::rate::{Rate, RateLimiter};
 use model::port::clock::Clock;
 use model::problem::{Code, Problem};
 
-use crate::settings::LookupRate;
-
 /// The remaining quota of every tenant.
 #[derive(Debug)]
-pub(crate) struct LookupLimiter {
-    clock: Arc<dyn Clock>,
-    rate: LookupRate,
-    /// Monotonic theoretical arrival time: when the searches so far would have ended at the
-    /// sustained rate. The generic cell rate algorithm (ITU-T I.371) needs no other state.
-    due: Mutex<HashMap<(TenantId, Shown), Duration>>,
-}
-
-/// Whether the request had a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Shown {
-    Token,
-    Nothing,
-}
+pub(crate) struct LookupLimiter(RateLimiter<Party>);
 
 impl LookupLimiter {
-    pub(crate) fn new(rate: LookupRate, clock: Arc<dyn Clock>) -> Self {
-        Self { clock, rate, due: Mutex::default() }
+    pub(crate) fn new(rate: Rate, clock: Arc<dyn Clock>) -> Self {
+        Self(RateLimiter::new(rate, clock))
     }
 
     /// Takes one search from the quota.
     pub(crate) fn take(&self, caller: &Caller) -> Result<(), Problem> {
-        let shown = if caller.token.is_some() { Shown::Token } else { Shown::Nothing };
-        let now = self.clock.monotonic();
-        let mut due = self.due.lock();
-        let due = due.entry((caller.tenant.clone(), shown)).or_default();
-        let each = Duration::from_secs(60) / self.rate.per_minute.max(1);
-        let ahead = each * self.rate.burst.saturating_sub(1);
-        *due = (*due).max(now);
-        if let Some(left) = due.checked_sub(now + ahead).filter(|left| !left.is_zero()) {
-            let who = match shown {
-                Shown::Token => "for this tenant",
-                Shown::Nothing => "without a token of this tenant",
+        self.0.take(Party::of(caller)).map_err(|left| {
+            let who = match caller.token {
+                Some(_) => "for this tenant",
+                None => "without a token of this tenant",
             };
             let detail = format!(
                 "{who} mail servers were looked up more than {} times a minute: wait, then try again",
-                self.rate.per_minute
+                self.0.rate().per_minute
             );
-            return Err(Problem::new(Code::TooManyRequests, detail).with_retry_after(left));
-        }
-        *due += each;
-        Ok(())
+            Problem::new(Code::TooManyRequests, detail).with_retry_after(left)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use model::caller::Scope;
     use model::ids::{RequestId, TokenId};
     use model::port::capabilities::Providers;
@@ -79,7 +54,7 @@ mod tests {
     #[test]
     fn each_tenant_and_its_strangers_have_a_rate_of_their_own() {
         let clock = Arc::new(Owned::default());
-        let lookups = LookupLimiter::new(LookupRate { per_minute: 6, burst: 3 }, clock.clone());
+        let lookups = LookupLimiter::new(Rate { per_minute: 6, burst: 3 }, clock.clone());
         for _ in 0..3 {
             check(&lookups, "a", None, None);
         }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::backoff;
+
 /// Consecutive failures without a pause.
 const FREE: u32 = 5;
 /// The first pause.
@@ -30,8 +32,7 @@ impl Lockout {
         let first = self.is_clear();
         self.failures = self.failures.saturating_add(1);
         if let Some(beyond) = self.failures.checked_sub(FREE) {
-            let pause = FIRST.saturating_mul(1_u32.checked_shl(beyond).unwrap_or(u32::MAX));
-            self.until = now + pause.min(LONGEST);
+            self.until = now + backoff::doubled(FIRST, LONGEST, beyond);
         }
         first
     }

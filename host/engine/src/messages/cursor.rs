@@ -1,21 +1,15 @@
-//! Pagination cursors of message lists: anchored at a UID, with a hint for the sequence number.
+//! Positions in lists of messages: anchored at a UID, with a hint for the sequence number;
+//! [`model::paging`] binds them to their list.
 //!
 //! The next page holds only UIDs below the anchor, so arriving mail cannot repeat or hide a row.
 //! Expunges only lower sequence numbers (RFC 9051 §2.3.1.2), so every message below the anchor
 //! still lies at or below the hint.
 
-use model::mail::mailbox::MailboxName;
-
-use crate::messages::message_id::{self, AccountFingerprint};
-
-/// Differs from the version of a message id, so that one is not accepted as the other.
-const VERSION: u8 = 0xc1;
+use model::paging::ListFingerprint;
 
 /// The end of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    pub(crate) tag: AccountFingerprint,
-    pub(crate) mailbox: MailboxName,
     pub(crate) uid_validity: u32,
     /// The lowest UID on the page.
     pub(crate) anchor: u32,
@@ -24,33 +18,51 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn encode(&self) -> String {
+    pub(crate) fn encode(&self, list: ListFingerprint) -> String {
         let numbers = [self.uid_validity, self.anchor, self.hint];
-        message_id::encode(VERSION, self.tag, numbers, &self.mailbox)
+        list.cursor(&numbers.map(u32::to_be_bytes).concat())
     }
 
-    /// None when it is not a cursor, or not one of the account with `tag`.
-    pub(crate) fn decode(text: &str, tag: AccountFingerprint) -> Option<Self> {
-        let ([uid_validity, anchor, hint], mailbox) = message_id::decode(VERSION, text, tag)?;
-        Some(Self { tag, mailbox, uid_validity, anchor, hint })
+    /// None when it is not a cursor of this list.
+    pub(crate) fn decode(text: &str, list: ListFingerprint) -> Option<Self> {
+        let position = list.position(text)?;
+        let ([uid_validity, anchor, hint], []) = position.as_chunks::<4>() else { return None };
+        let [uid_validity, anchor, hint] =
+            [uid_validity, anchor, hint].map(|bytes| u32::from_be_bytes(*bytes));
+        Some(Self { uid_validity, anchor, hint })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use model::mail::mailbox::MailboxName;
+
     use super::*;
-    use crate::messages::message_id::MessageRef;
+    use crate::messages::message_id::{AccountFingerprint, MessageRef};
     use crate::tests::account::account;
 
     #[test]
-    fn a_cursor_is_read_back_and_is_no_message_id() {
+    fn a_cursor_is_read_back_in_its_list_and_is_no_message_id() {
+        let mailbox = |name| MailboxName::from_wire(name).unwrap();
         let tag = AccountFingerprint::of(&account("anna"));
-        let mailbox = MailboxName::from_wire("INBOX").unwrap();
-        let cursor = Cursor { tag, mailbox, uid_validity: 7, anchor: 100, hint: 12 };
-        assert_eq!(Cursor::decode(&cursor.encode(), tag), Some(cursor.clone()));
-        let other = AccountFingerprint::of(&account("bela"));
-        assert_eq!(Cursor::decode(&cursor.encode(), other), None);
-        assert_eq!(MessageRef::parse(&cursor.encode(), tag), None);
-        assert_eq!(Cursor::decode("nonsense", tag), None);
+        let list = tag.list(&mailbox("INBOX"));
+        let cursor = Cursor { uid_validity: 7, anchor: 100, hint: u32::MAX };
+        let text = cursor.encode(list);
+        assert_eq!(Cursor::decode(&text, list), Some(cursor));
+        let mut again = account("anna");
+        again.generation += 1;
+        for other in [
+            tag.list(&mailbox("Work")),
+            AccountFingerprint::of(&account("bela")).list(&mailbox("INBOX")),
+            AccountFingerprint::of(&again).list(&mailbox("INBOX")),
+        ] {
+            assert_eq!(Cursor::decode(&text, other), None);
+        }
+        assert_eq!(MessageRef::parse(&text, tag), None);
+        let id = MessageRef { tag, mailbox: mailbox("INBOX"), uid_validity: 7, uid: 100 }.key();
+        let (short, long) = (list.cursor(&[0; 11]), list.cursor(&[0; 16]));
+        for nonsense in ["nonsense", "", &id, &short, &long] {
+            assert_eq!(Cursor::decode(nonsense, list), None, "{nonsense:?}");
+        }
     }
 }

@@ -13,6 +13,8 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use model::ids::TenantId;
+use model::limit::shares::Rule;
+use model::limit::tenant_limiter::{Permit, TenantLimiter};
 use tokio::sync::Mutex as Turn;
 
 use crate::messages::cache::{CacheKey, LoadedMessage};
@@ -20,8 +22,7 @@ use crate::messages::cache::{CacheKey, LoadedMessage};
 /// The in-flight messages of every tenant.
 #[derive(Debug)]
 pub(crate) struct InFlightMessages {
-    budget: u64,
-    used: Arc<Mutex<HashMap<TenantId, u64>>>,
+    bytes: TenantLimiter<TenantId>,
     entries: Mutex<Entries>,
 }
 
@@ -45,7 +46,8 @@ const CROWD: usize = 64;
 impl InFlightMessages {
     /// `budget` is in bytes, for each tenant.
     pub(crate) fn new(budget: u64) -> Self {
-        Self { budget, used: Arc::default(), entries: Mutex::default() }
+        let bytes = TenantLimiter::new(Rule::Each(budget), u64::MAX);
+        Self { bytes, entries: Mutex::default() }
     }
 
     /// The message, if a request holds it.
@@ -70,9 +72,8 @@ impl InFlightMessages {
     }
 
     /// Reserves `bytes` for a message; none when the tenant's budget is used up.
-    pub(crate) fn reserve(&self, tenant: &TenantId, bytes: u64) -> Option<MemoryPermit> {
-        let (used, tenant) = (Arc::clone(&self.used), tenant.clone());
-        MemoryPermit { used, tenant, bytes: 0, budget: self.budget }.resized(bytes)
+    pub(crate) fn reserve(&self, tenant: &TenantId, bytes: u64) -> Option<Permit<TenantId>> {
+        self.bytes.try_take(tenant, bytes).ok()
     }
 }
 
@@ -88,53 +89,18 @@ impl Entries {
     }
 }
 
-/// A reservation from a tenant's budget, released on drop.
-#[derive(Debug)]
-pub(crate) struct MemoryPermit {
-    used: Arc<Mutex<HashMap<TenantId, u64>>>,
-    tenant: TenantId,
-    bytes: u64,
-    budget: u64,
-}
-
-impl MemoryPermit {
-    /// None when the budget does not allow it; then the reservation is released, too.
-    pub(crate) fn resized(mut self, bytes: u64) -> Option<Self> {
-        let mut used = self.used.lock();
-        let mine = used.entry(self.tenant.clone()).or_default();
-        let after = mine.saturating_sub(self.bytes).saturating_add(bytes);
-        let fits = bytes <= self.bytes || after <= self.budget;
-        if fits {
-            *mine = after;
-        }
-        drop(used);
-        if fits {
-            self.bytes = bytes;
-        }
-        fits.then_some(self)
-    }
-
-    /// The bytes, which release the reservation with their last copy.
-    pub(crate) fn around(self, bytes: Bytes) -> Bytes {
-        Bytes::from_owner(MeteredBytes { bytes, _share: self })
-    }
-}
-
-impl Drop for MemoryPermit {
-    fn drop(&mut self) {
-        let mut used = self.used.lock();
-        if let Some(mine) = used.get_mut(&self.tenant) {
-            *mine = mine.saturating_sub(self.bytes);
-            if *mine == 0 {
-                used.remove(&self.tenant);
-            }
-        }
-    }
-}
-
-struct MeteredBytes {
+/// Bytes, with the reservation that is released with their last copy.
+pub(crate) struct MeteredBytes {
     bytes: Bytes,
-    _share: MemoryPermit,
+    _reserved: Permit<TenantId>,
+}
+
+impl MeteredBytes {
+    /// Wraps the bytes; resizes the reservation to their size. None when the budget does not allow it.
+    pub(crate) fn around(bytes: Bytes, mut reserved: Permit<TenantId>) -> Option<Bytes> {
+        reserved.resize(bytes.len() as u64).ok()?;
+        Some(Bytes::from_owner(Self { bytes, _reserved: reserved }))
+    }
 }
 
 impl AsRef<[u8]> for MeteredBytes {
@@ -158,7 +124,7 @@ mod tests {
         let share = held.reserve(&acme, 80).unwrap();
         assert!(held.reserve(&acme, 21).is_none());
         assert!(held.reserve(&rival, 100).is_some());
-        let bytes = share.resized(50).unwrap().around(Bytes::from(vec![7; 50]));
+        let bytes = MeteredBytes::around(Bytes::from(vec![7; 50]), share).unwrap();
         let copy = bytes.slice(10..20);
         drop(bytes);
         assert!(held.reserve(&acme, 51).is_none());
@@ -166,9 +132,10 @@ mod tests {
         drop(copy);
         assert!(held.reserve(&acme, 101).is_none());
         // A message larger than the server reported releases everything.
-        assert!(held.reserve(&acme, 1).unwrap().resized(101).is_none());
+        let small = held.reserve(&acme, 1).unwrap();
+        assert!(MeteredBytes::around(Bytes::from(vec![7; 101]), small).is_none());
         assert!(held.reserve(&acme, 100).is_some());
-        assert!(held.used.lock().is_empty());
+        assert!(held.bytes.is_idle());
     }
 
     #[test]

@@ -53,11 +53,9 @@ pub(crate) async fn find(
     let tag = AccountFingerprint::of(account);
     let cursor = match &query.cursor {
         None => None,
-        Some(text) => Some(
-            Cursor::decode(text, tag)
-                .filter(|cursor| cursor.mailbox == mailbox)
-                .ok_or_else(problems::invalid_cursor)?,
-        ),
+        Some(text) => {
+            Some(Cursor::decode(text, tag.list(&mailbox)).ok_or_else(problems::invalid_cursor)?)
+        }
     };
     let mut lease = reader.pool.lease(account, Some(&mailbox)).await?;
     let listing =
@@ -90,14 +88,8 @@ impl Listing<'_> {
         let found = self.collect(lease, selected.exists).await?;
         let end = found.first_key_value().map(|(uid, row)| (*uid, row.sequence.saturating_sub(1)));
         let next_cursor = end.filter(|(_, hint)| *hint > 0).map(|(anchor, hint)| {
-            Cursor {
-                tag: self.tag,
-                mailbox: self.mailbox.clone(),
-                uid_validity: selected.uid_validity,
-                anchor,
-                hint,
-            }
-            .encode()
+            Cursor { uid_validity: selected.uid_validity, anchor, hint }
+                .encode(self.tag.list(self.mailbox))
         });
         let rows = self.rows(lease, found, selected.uid_validity).await?;
         Ok(Page { rows, next_cursor })

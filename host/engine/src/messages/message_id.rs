@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::account::Account;
 use model::mail::mailbox::MailboxName;
-use sha2::{Digest, Sha256};
+use model::paging::{ListFingerprint, short_digest};
 
 use crate::login::account_ref::AccountRef;
 
@@ -36,27 +36,20 @@ impl AccountFingerprint {
         let login = imap.map(|server| server.username.as_bytes()).unwrap_or_default();
         let (tenant, id) = (account.tenant.as_str().as_bytes(), account.id.as_str().as_bytes());
         Self {
-            shown: digest(&[tenant, id, &generation, host.as_bytes(), login]),
-            owner: digest(&[tenant, id]),
+            shown: short_digest(&[tenant, id, &generation, host.as_bytes(), login]),
+            owner: short_digest(&[tenant, id]),
         }
+    }
+
+    /// The messages of a mailbox of the account.
+    pub(crate) fn list(self, mailbox: &MailboxName) -> ListFingerprint {
+        ListFingerprint::of("messages", &[&self.shown, mailbox.wire().as_bytes()])
     }
 
     pub(crate) fn belongs_to(self, owner: &AccountRef) -> bool {
         let (tenant, id) = (owner.tenant.as_str().as_bytes(), owner.account.as_str().as_bytes());
-        self.owner == digest(&[tenant, id])
+        self.owner == short_digest(&[tenant, id])
     }
-}
-
-/// The first bytes of SHA-256 over the texts, each prefixed with its length.
-fn digest(words: &[&[u8]]) -> [u8; 8] {
-    let mut sha = Sha256::new();
-    for word in words {
-        sha.update((word.len() as u64).to_be_bytes());
-        sha.update(word);
-    }
-    let mut short = [0; 8];
-    short.iter_mut().zip(sha.finalize()).for_each(|(to, from)| *to = from);
-    short
 }
 
 /// The position of one message in one mailbox of one account.
@@ -69,53 +62,31 @@ pub(crate) struct MessageRef {
 }
 
 impl MessageRef {
-    /// The opaque id.
+    /// The opaque id: base64url of version, tag, numbers and the mailbox's wire name.
     pub(crate) fn key(&self) -> String {
-        encode(VERSION, self.tag, [self.uid_validity, self.uid], &self.mailbox)
+        let [validity, uid] = [self.uid_validity, self.uid].map(u32::to_be_bytes);
+        let mailbox = self.mailbox.wire().as_bytes();
+        URL_SAFE_NO_PAD.encode([&[VERSION][..], &self.tag.shown, &validity, &uid, mailbox].concat())
     }
 
     /// None when it is not an id, or not one of the account with `tag`.
     pub(crate) fn parse(key: &str, tag: AccountFingerprint) -> Option<Self> {
-        let ([uid_validity, uid], mailbox) = decode(VERSION, key, tag)?;
+        // A mailbox's name has at most 1,000 bytes.
+        if key.len() > 2_000 {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(key).ok()?;
+        let (version, rest) = bytes.split_first()?;
+        let (shown, rest) = rest.split_first_chunk::<8>()?;
+        let (validity, rest) = rest.split_first_chunk::<4>()?;
+        let (uid, mailbox) = rest.split_first_chunk::<4>()?;
+        if *version != VERSION || *shown != tag.shown {
+            return None;
+        }
+        let mailbox = MailboxName::from_wire(std::str::from_utf8(mailbox).ok()?).ok()?;
+        let [uid_validity, uid] = [validity, uid].map(|bytes| u32::from_be_bytes(*bytes));
         Some(Self { tag, mailbox, uid_validity, uid })
     }
-}
-
-/// Base64url of version, tag, numbers and the mailbox's wire name.
-pub(crate) fn encode<const N: usize>(
-    version: u8,
-    tag: AccountFingerprint,
-    numbers: [u32; N],
-    mailbox: &MailboxName,
-) -> String {
-    let mut bytes = vec![version];
-    bytes.extend(tag.shown);
-    bytes.extend(numbers.into_iter().flat_map(u32::to_be_bytes));
-    bytes.extend(mailbox.wire().as_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Decodes the output of [`encode`] with the same version and tag.
-pub(crate) fn decode<const N: usize>(
-    version: u8,
-    text: &str,
-    tag: AccountFingerprint,
-) -> Option<([u32; N], MailboxName)> {
-    // A mailbox's name has at most 1,000 bytes.
-    if text.len() > 2_000 {
-        return None;
-    }
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let (found, rest) = bytes.split_first()?;
-    let (shown, mut rest) = rest.split_first_chunk::<8>()?;
-    let mut numbers = [0; N];
-    for number in &mut numbers {
-        let (chunk, after) = rest.split_first_chunk::<4>()?;
-        *number = u32::from_be_bytes(*chunk);
-        rest = after;
-    }
-    let mailbox = MailboxName::from_wire(std::str::from_utf8(rest).ok()?).ok()?;
-    (*found == version && *shown == tag.shown).then_some((numbers, mailbox))
 }
 
 #[cfg(test)]

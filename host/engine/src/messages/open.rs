@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use futures_util::future::{self, Either};
 use model::account::Account;
+use model::ids::TenantId;
+use model::limit::tenant_limiter::Permit;
 use model::mail::message::{
     Header, MailboxPosition, ParseOptions, ParsedMessage, Part, ReplyHeaders, Summary,
 };
@@ -29,7 +31,7 @@ use crate::imap_pool::SessionError;
 use crate::imap_pool::lease::Lease;
 use crate::messages::body_text::{body_within, note, of, pointer};
 use crate::messages::cache::{CacheKey, CachedSummary, LoadedMessage};
-use crate::messages::in_flight::MemoryPermit;
+use crate::messages::in_flight::MeteredBytes;
 use crate::messages::mailboxes;
 use crate::messages::message_id::{AccountFingerprint, MessageRef};
 use crate::messages::reader::Reader;
@@ -124,8 +126,8 @@ async fn whole(
     let share = room_for(reader, account, place, size).await?;
     let mut row = fetch(reader, account, place, WHOLE).await?;
     let bytes = row.whole.take().ok_or_else(problems::no_such_message)?;
-    let share = share.resized(bytes.len() as u64).ok_or_else(|| too_much_open(reader))?;
-    let opened = Arc::new(LoadedMessage::new(share.around(bytes)));
+    let bytes = MeteredBytes::around(bytes, share).ok_or_else(|| too_much_open(reader))?;
+    let opened = Arc::new(LoadedMessage::new(bytes));
     reader.in_flight.share(&key, &opened);
     reader.cache.put_message(key, Arc::clone(&opened));
     Ok((opened, Some(row)))
@@ -141,7 +143,7 @@ async fn room_for(
     account: &Account,
     place: &MessageRef,
     size: Option<u64>,
-) -> Result<MemoryPermit, Problem> {
+) -> Result<Permit<TenantId>, Problem> {
     let largest = reader.settings.message_bytes;
     let reserve = |bytes: u64| reader.in_flight.reserve(&account.tenant, bytes.min(largest));
     if let Some(share) = reserve(size.unwrap_or(largest)) {

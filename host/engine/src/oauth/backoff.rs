@@ -20,6 +20,8 @@ use model::port::clock::Clock;
 use model::problem::{Code, Problem};
 use model::secret::Secret;
 
+use crate::backoff;
+
 /// After the first failure; doubled with each that follows.
 const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
@@ -120,8 +122,7 @@ impl TokenEndpointBackoff {
             detail: String::new(),
         };
         let pause = own.entry(address).or_insert_with(fresh);
-        let doubled = 1_u32.checked_shl(pause.failures).unwrap_or(u32::MAX);
-        let wait = FIRST.saturating_mul(doubled).min(LONGEST);
+        let wait = backoff::doubled(FIRST, LONGEST, pause.failures);
         let wait = wait.max(asked.unwrap_or_default().min(LONGEST_ASKED));
         pause.failures = pause.failures.saturating_add(1);
         pause.until = now + wait;

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
-use model::mail::message::Page;
 use model::port::BoxFuture;
 use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;
@@ -69,10 +68,10 @@ impl Accounts for Shelf {
     fn list<'a>(
         &'a self,
         _: &'a TenantId,
-        _: Option<&'a str>,
+        _: Option<&'a AccountId>,
         _: u32,
-    ) -> BoxFuture<'a, Result<Page<Account>, StoreError>> {
-        Box::pin(async { Ok(Page { rows: Vec::new(), next_cursor: None }) })
+    ) -> BoxFuture<'a, Result<Vec<Account>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn credentials<'a>(

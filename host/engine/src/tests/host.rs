@@ -8,14 +8,14 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use model::caller::{Caller, Grant, Scope};
+use model::caller::{Caller, Grant, Party, Scope};
 use model::mail::draft::Draft;
 use model::mail::mailbox::Role;
 use model::mail::message::{MessageQuery, Page, Summary};
 use model::port::BoxFuture;
 use model::port::capabilities::{AccountAccess, Messages, Submissions};
 use model::port::spawner::Spawner;
-use model::port::spool::{Payer, Spool, SpoolError, Spools};
+use model::port::spool::{Spool, SpoolError, Spools};
 use model::port::token_endpoint::TokenEndpoint;
 use model::problem::{Code, Problem};
 use model::submission::{Accepted, IdempotencyKey, Receipt};
@@ -36,7 +36,7 @@ use crate::tests::{imap, smtp};
 struct NoSpools;
 
 impl Spools for NoSpools {
-    fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, _: &Party) -> Result<Box<dyn Spool>, SpoolError> {
         Err(SpoolError::Full { limit: 0 })
     }
 }

@@ -6,7 +6,6 @@ use crate::account::{Account, Credentials};
 use crate::future::BoxFuture;
 use crate::health::Health;
 use crate::ids::{AccountId, TenantId};
-use crate::mail::message::Page;
 use crate::port::store_error::StoreError;
 
 /// A compare-and-swap of credentials.
@@ -32,13 +31,13 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         tenant: &'a TenantId,
         id: &'a AccountId,
     ) -> BoxFuture<'a, Result<Option<Account>, StoreError>>;
-    /// Lists accounts by id; the cursor is the last id of the previous page.
+    /// Lists accounts by id, from the first one after `after`; at most a thousand.
     fn list<'a>(
         &'a self,
         tenant: &'a TenantId,
-        cursor: Option<&'a str>,
+        after: Option<&'a AccountId>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<Account>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Vec<Account>, StoreError>>;
     /// The decrypted credentials; none when the account is gone, or has another generation, or
     /// other hosts, ports or pins by now: a password is never sent to a server that it was not
     /// stored for.

@@ -6,25 +6,14 @@ use std::io;
 
 use bytes::Bytes;
 
+use crate::caller::Party;
 use crate::future::BoxFuture;
-use crate::ids::TenantId;
 use crate::octets::Octets;
 
 /// Creates spools.
 pub trait Spools: Send + Sync + fmt::Debug {
-    /// An empty spool, charged to `payer`.
-    fn create(&self, payer: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError>;
-}
-
-/// The quota that a spool is charged to; each has a share of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payer<'a> {
-    /// The host itself.
-    Host,
-    /// Requests with a token of the tenant.
-    Tenant(&'a TenantId),
-    /// Anonymous requests to the tenant: any client can send them.
-    Strangers(&'a TenantId),
+    /// An empty spool, charged to `payer`; each party has a quota of its own.
+    fn create(&self, payer: &Party) -> Result<Box<dyn Spool>, SpoolError>;
 }
 
 /// A spool that is being written.

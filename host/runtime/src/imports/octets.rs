@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use model::caller::Party;
 use model::octets::Octets;
-use model::port::spool::Payer;
 use wasmtime::component::Resource;
 
 use crate::guest_state::{GuestState, HostAccess};
@@ -62,7 +62,7 @@ impl uploads::HostSpool for GuestState {
                 return Err(wasmtime::Error::new(NoAccess).into());
             }
             HostAccess::Mime(spools) => {
-                (spools.create(Payer::Host).map_err(problem::spool)?, MIME_SPOOL)
+                (spools.create(&Party::Host).map_err(problem::spool)?, MIME_SPOOL)
             }
             HostAccess::Endpoint { capabilities, caller, .. } => {
                 (capabilities.spool(caller)?, self.meter.limits().request_body)

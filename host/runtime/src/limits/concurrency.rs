@@ -13,14 +13,14 @@ use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
-use model::caller::Caller;
+use model::caller::{Caller, Party};
 use model::ids::TenantId;
 
-use crate::error::{CapacityError, EndpointError};
+use crate::error::EndpointError;
 use crate::limits::Settings;
 use crate::limits::cpu_turns::{CpuTurns, Processor};
-use crate::limits::memory::PartyMemory;
-use crate::limits::party::Party;
+use crate::limits::memory::{MemoryAccount, PartyMemory};
+use crate::limits::party;
 use crate::limits::slot_pool::{Slot, SlotPool};
 
 /// Counters of instances since the start.
@@ -43,10 +43,10 @@ pub struct Counters {
 /// The slots of every kind.
 #[derive(Debug)]
 pub(crate) struct InstanceSlots {
-    endpoints: Arc<SlotPool>,
-    strangers: Arc<SlotPool>,
-    mime: Arc<SlotPool>,
-    filters: Arc<SlotPool>,
+    endpoints: SlotPool,
+    strangers: SlotPool,
+    mime: SlotPool,
+    filters: SlotPool,
     turns: Arc<CpuTurns>,
     patience: Duration,
     created: AtomicU64,
@@ -69,9 +69,7 @@ pub(crate) struct InstanceSlot {
 impl InstanceSlots {
     pub(crate) fn new(settings: &Settings) -> Self {
         let tenants = settings.tenants;
-        let queued = |places, parties, memory, queue| {
-            Arc::new(SlotPool::new(places, parties, memory, queue))
-        };
+        let queued = |places, parties, memory, queue| SlotPool::new(places, parties, memory, queue);
         let pool = |places, parties, memory| queued(places, parties, memory, 0);
         // Endpoints have shares of their own, and each parses a few messages concurrently.
         let parses =
@@ -109,7 +107,7 @@ impl InstanceSlots {
         self: &Arc<Self>,
         tenant: &TenantId,
     ) -> Result<InstanceSlot, EndpointError> {
-        let party = match Party::current() {
+        let party = match party::current() {
             strangers @ Party::Strangers(_) => strangers,
             Party::Tenant(_) | Party::Host => Party::Tenant(tenant.clone()),
         };
@@ -121,7 +119,7 @@ impl InstanceSlots {
         self: &Arc<Self>,
         patience: Duration,
     ) -> Result<InstanceSlot, EndpointError> {
-        self.take(&self.mime, &Party::current(), patience).await
+        self.take(&self.mime, &party::current(), patience).await
     }
 
     /// A slot for `describe`, for which the pool has reserved capacity: deployments are rare and
@@ -163,7 +161,7 @@ impl InstanceSlots {
 
     async fn take(
         self: &Arc<Self>,
-        pool: &Arc<SlotPool>,
+        pool: &SlotPool,
         party: &Party,
         patience: Duration,
     ) -> Result<InstanceSlot, EndpointError> {
@@ -200,10 +198,9 @@ impl InstanceSlot {
     }
 
     /// The memory account of the instance.
-    pub(crate) fn account(&self) -> Arc<PartyMemory> {
-        let unbounded =
-            || Arc::new(PartyMemory::new(usize::MAX, CapacityError::Host { places: 0 }));
-        self.seat.as_ref().map_or_else(unbounded, |seat| Arc::clone(seat.account()))
+    pub(crate) fn account(&self) -> MemoryAccount {
+        let unbounded = || PartyMemory::new(usize::MAX).account(&Party::Host);
+        self.seat.as_ref().map_or_else(unbounded, |seat| seat.memory().account(seat.party()))
     }
 }
 
@@ -218,6 +215,7 @@ mod tests {
     use model::ids::{RequestId, TokenId};
 
     use super::*;
+    use crate::error::CapacityError;
 
     fn caller(tenant: &str, token: Option<TokenId>) -> Caller {
         Caller {
@@ -271,13 +269,13 @@ mod tests {
         let places = Arc::new(InstanceSlots::new(&settings));
         let tenant: TenantId = "ann".parse().unwrap();
         let mut held = Vec::new();
-        let flood = Party::Strangers(tenant.clone()).scope(async {
+        let flood = party::scope(Party::Strangers(tenant.clone()), async {
             while let Ok(place) = places.filter(&tenant).await {
                 held.push(place);
             }
         });
         flood.await;
-        let own = Party::Tenant(tenant.clone()).scope(places.filter(&tenant));
+        let own = party::scope(Party::Tenant(tenant.clone()), places.filter(&tenant));
         assert!(own.await.is_ok());
     }
 
@@ -286,15 +284,15 @@ mod tests {
         let settings = Settings { mime_instances: 5, tenants: 2, ..Settings::default() };
         let places = Arc::new(InstanceSlots::new(&settings));
         let mut held = Vec::new();
-        let party = Party::Tenant("ann".parse().unwrap());
-        let flood = party.scope(async {
+        let ann = Party::Tenant("ann".parse().unwrap());
+        let flood = party::scope(ann, async {
             while let Ok(place) = places.mime(Duration::from_secs(1)).await {
                 held.push(place);
             }
         });
         flood.await;
         let other = Party::Tenant("bo".parse().unwrap());
-        assert!(other.scope(places.mime(Duration::ZERO)).await.is_ok());
+        assert!(party::scope(other, places.mime(Duration::ZERO)).await.is_ok());
         assert!(places.mime(Duration::ZERO).await.is_ok(), "what nobody waits for");
     }
 }

@@ -16,9 +16,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
+use model::caller::Party;
 use tokio::runtime::Handle;
-
-use crate::limits::party::Party;
 
 /// A guest that has had fewer turns counts as new.
 const FRESH: u32 = 4;

@@ -9,9 +9,10 @@
 //! instance took is released with its store.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 
+use model::caller::Party;
+use model::limit::shares::Rule;
+use model::limit::tenant_limiter::{Permit, TenantLimiter};
 use wasmtime::{ResourceLimiter, Trap};
 
 use crate::error::{CapacityError, EndpointError, LimitKind};
@@ -24,32 +25,38 @@ const LAST_CALLS: u32 = 64;
 /// Yields, each after a millisecond of computing, within which it aborts.
 const LAST_TURNS: u32 = 20;
 
-/// The linear memory of all instances of one party.
-#[derive(Debug)]
+/// The linear memory of the instances of every party. Clones share it.
+#[derive(Clone, Debug)]
 pub(crate) struct PartyMemory {
-    used: AtomicUsize,
     limit: usize,
-    full: CapacityError,
+    used: TenantLimiter<Party>,
+}
+
+/// The linear memory of one instance, charged to its party.
+#[derive(Debug)]
+pub(crate) struct MemoryAccount {
+    limit: usize,
+    used: Permit<Party>,
 }
 
 impl PartyMemory {
-    /// `full` is the error when it is exhausted.
-    pub(crate) fn new(limit: usize, full: CapacityError) -> Self {
-        Self { used: AtomicUsize::new(0), limit, full }
+    /// `limit` is the maximum of each party, in bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, used: TenantLimiter::new(Rule::Each(limit as u64), u64::MAX) }
     }
 
-    fn take(&self, more: usize) -> bool {
-        let add = |used: usize| used.checked_add(more).filter(|sum| *sum <= self.limit);
-        self.used.fetch_update(Relaxed, Relaxed, add).is_ok()
+    pub(crate) fn account(&self, party: &Party) -> MemoryAccount {
+        MemoryAccount { limit: self.limit, used: self.used.nothing(party.clone()) }
     }
+}
 
-    fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Relaxed);
-    }
-
-    #[cfg(test)]
-    pub(crate) fn used(&self) -> usize {
-        self.used.load(Relaxed)
+impl MemoryAccount {
+    fn set(&mut self, bytes: u64) -> Result<(), CapacityError> {
+        let limit = self.limit;
+        self.used.resize(bytes).map_err(|_| match self.used.party() {
+            Party::Tenant(_) | Party::Host => CapacityError::TenantMemory { limit },
+            Party::Strangers(_) => CapacityError::StrangersMemory { limit },
+        })
     }
 }
 
@@ -58,10 +65,9 @@ impl PartyMemory {
 pub(crate) struct MemoryLimiter {
     memory: usize,
     table_elements: usize,
-    used: usize,
     /// The last growth, which the system may yet refuse.
-    last: usize,
-    account: Arc<PartyMemory>,
+    last: u64,
+    account: MemoryAccount,
     meter: Arc<TimeBudget>,
     refusal: Option<Refusal>,
 }
@@ -83,11 +89,10 @@ enum Refused {
 }
 
 impl MemoryLimiter {
-    pub(crate) fn new(limits: &Limits, account: Arc<PartyMemory>, meter: Arc<TimeBudget>) -> Self {
+    pub(crate) fn new(limits: &Limits, account: MemoryAccount, meter: Arc<TimeBudget>) -> Self {
         Self {
             memory: limits.memory,
             table_elements: limits.table_elements,
-            used: 0,
             last: 0,
             account,
             meter,
@@ -117,12 +122,6 @@ impl MemoryLimiter {
     }
 }
 
-impl Drop for MemoryLimiter {
-    fn drop(&mut self) {
-        self.account.give_back(self.used);
-    }
-}
-
 impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(
         &mut self,
@@ -130,20 +129,19 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let more = desired.saturating_sub(current);
-        let used = self.used.saturating_add(more);
-        if used > self.memory {
+        let more = desired.saturating_sub(current) as u64;
+        let used = self.account.used.units().saturating_add(more);
+        if used > self.memory as u64 {
             self.refuse(Refused::Limit(LimitKind::Memory));
             return Ok(false);
         }
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        if !self.account.take(more) {
-            self.refuse(Refused::Crowded(self.account.full.clone()));
+        if let Err(full) = self.account.set(used) {
+            self.refuse(Refused::Crowded(full));
             return Ok(false);
         }
-        self.used = used;
         self.last = more;
         self.refusal = None;
         Ok(true)
@@ -151,8 +149,8 @@ impl ResourceLimiter for MemoryLimiter {
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
         let undone = std::mem::take(&mut self.last);
-        self.used -= undone;
-        self.account.give_back(undone);
+        // A smaller size always fits.
+        let _ = self.account.set(self.account.used.units() - undone);
         Ok(())
     }
 
@@ -186,26 +184,26 @@ impl ResourceLimiter for MemoryLimiter {
 mod tests {
     use super::*;
     use crate::limits::cpu_turns::CpuTurns;
-    use crate::limits::party::Party;
 
     const PAGE: usize = 65_536;
 
-    fn quota(limits: &Limits, account: &Arc<PartyMemory>) -> MemoryLimiter {
+    fn quota(limits: &Limits, memory: &PartyMemory) -> MemoryLimiter {
         let chair = Arc::new(CpuTurns::default()).chair(Party::Host);
-        MemoryLimiter::new(limits, Arc::clone(account), Arc::new(TimeBudget::new(limits, chair)))
+        let account = memory.account(&Party::Host);
+        MemoryLimiter::new(limits, account, Arc::new(TimeBudget::new(limits, chair)))
     }
 
     fn crowded(quota: &MemoryLimiter, trap: Trap) -> bool {
         matches!(
             quota.cause(&trap.into()),
-            Some(EndpointError::Busy(CapacityError::Host { places: 1 }))
+            Some(EndpointError::Busy(CapacityError::TenantMemory { .. }))
         )
     }
 
     /// A guest that continues and traps for another reason gets no retryable error.
     #[tokio::test]
     async fn only_the_trap_that_follows_a_refusal_is_told_as_one() {
-        let account = Arc::new(PartyMemory::new(PAGE, CapacityError::Host { places: 1 }));
+        let account = PartyMemory::new(PAGE);
         let fresh = || {
             let mut quota = quota(&Limits::default(), &account);
             assert!(!quota.memory_growing(0, 2 * PAGE, None).unwrap());
@@ -237,7 +235,7 @@ mod tests {
 
     #[test]
     fn instances_of_one_party_share_its_memory_and_give_it_back() {
-        let account = Arc::new(PartyMemory::new(3 * PAGE, CapacityError::Host { places: 1 }));
+        let account = PartyMemory::new(3 * PAGE);
         let limits = Limits { memory: 2 * PAGE, ..Limits::default() };
         let (mut first, mut second) = (quota(&limits, &account), quota(&limits, &account));
         let aborted = || Trap::UnreachableCodeReached.into();
@@ -251,8 +249,23 @@ mod tests {
         drop(first);
         assert!(second.memory_growing(PAGE, 2 * PAGE, None).unwrap());
         second.memory_grow_failed(wasmtime::Error::msg("no room")).unwrap();
-        assert_eq!(account.used(), PAGE);
+        assert_eq!(second.account.used.units(), PAGE as u64);
+        assert!(second.memory_growing(PAGE, 2 * PAGE, None).unwrap(), "it was given back");
         drop(second);
-        assert_eq!(account.used(), 0);
+        assert!(account.used.is_idle());
+    }
+
+    #[test]
+    fn a_refusal_says_whose_memory_is_used_up() {
+        let memory = PartyMemory::new(PAGE);
+        let name: model::ids::TenantId = "a".parse().unwrap();
+        for (party, want) in [
+            (Party::Tenant(name.clone()), CapacityError::TenantMemory { limit: PAGE }),
+            (Party::Strangers(name), CapacityError::StrangersMemory { limit: PAGE }),
+        ] {
+            let mut first = memory.account(&party);
+            first.set(PAGE as u64).unwrap();
+            assert_eq!(memory.account(&party).set(1).unwrap_err(), want);
+        }
     }
 }

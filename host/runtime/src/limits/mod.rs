@@ -3,7 +3,6 @@
 //! Plain numbers with defaults; nothing here enforces them.
 
 mod party;
-mod fair_share;
 mod cpu_turns;
 pub(crate) mod time_budget;
 pub(crate) mod memory;

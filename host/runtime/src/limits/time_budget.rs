@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::error::{Budget, EndpointError, LimitKind};
 use crate::limits::Limits;
 use crate::limits::cpu_turns::Processor;
+use crate::limits::party;
 
 /// Interval of the epoch: how long a guest computes without yielding.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
@@ -205,7 +206,7 @@ pub(crate) async fn run<T>(
     meter: &TimeBudget,
     work: impl Future<Output = T>,
 ) -> Result<T, EndpointError> {
-    let mut work = pin!(meter.chair.party().clone().scope(work));
+    let mut work = pin!(party::scope(meter.chair.party().clone(), work));
     let mut timer = pin!(sleep_until(meter.deadline(Instant::now())?));
     let mut spent = Duration::ZERO;
     poll_fn(|context| {
@@ -240,9 +241,10 @@ pub(crate) async fn run<T>(
 
 #[cfg(test)]
 mod tests {
+    use model::caller::Party;
+
     use super::*;
     use crate::limits::cpu_turns::CpuTurns;
-    use crate::limits::party::Party;
 
     const SECOND: Duration = Duration::from_secs(1);
 

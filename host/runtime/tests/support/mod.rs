@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use model::account::{Account, Identity};
-use model::caller::{Caller, Grant, Scope};
+use model::caller::{Caller, Grant, Party, Scope};
 use model::ids::TenantId;
 use model::instant::Timestamp;
 use model::mail::draft::Draft;
@@ -20,7 +20,7 @@ use model::port::BoxFuture;
 use model::port::capabilities::{
     AccountAccess, Answer, Mailboxes, Messages, Providers, Submissions, Uploads,
 };
-use model::port::spool::{Payer, Spool, SpoolError, Spools};
+use model::port::spool::{Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
 use model::submission::{Accepted, Receipt, State};
 use runtime::Runtime;
@@ -190,7 +190,7 @@ impl Mailboxes for OneAccount {}
 impl Providers for OneAccount {}
 
 impl Spools for InMemory {
-    fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, _: &Party) -> Result<Box<dyn Spool>, SpoolError> {
         Ok(Box::new(Heap::default()))
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use engine::settings::LookupRate;
+use model::limit::rate::Rate;
 use serde::Deserialize;
 
 /// A key whose value is invalid, and the reason.
@@ -42,7 +42,7 @@ pub struct Limits {
     /// Rate limit of verifications of mail servers, for each tenant.
     pub tries: VerifyLimits,
     /// Rate limit of network lookups of mail servers, for each tenant.
-    pub lookups: LookupRate,
+    pub lookups: Rate,
     /// Timeouts of a graceful shutdown.
     pub stop: Stop,
     /// Log quota of each tenant.
@@ -83,10 +83,8 @@ pub struct Stop {
 pub struct VerifyLimits {
     /// Verifications at once.
     pub at_once: u32,
-    /// The sustained rate, a minute.
-    pub per_minute: u32,
-    /// The size of the bucket.
-    pub burst: u32,
+    /// The sustained rate, and the size of the bucket.
+    pub rate: Rate,
 }
 
 /// Limit of connections of one peer.
@@ -268,10 +266,12 @@ impl RawLimits {
             instances: number("instances", self.instances, 200, 2, 1000)?,
             tries: VerifyLimits {
                 at_once: number("tries-at-once", self.tries_at_once, 8, 1, 1000)?,
-                per_minute: number("tries-per-minute", self.tries_per_minute, 30, 1, 6000)?,
-                burst: number("tries-burst", self.tries_burst, 60, 1, 10_000)?,
+                rate: Rate {
+                    per_minute: number("tries-per-minute", self.tries_per_minute, 30, 1, 6000)?,
+                    burst: number("tries-burst", self.tries_burst, 60, 1, 10_000)?,
+                },
             },
-            lookups: LookupRate {
+            lookups: Rate {
                 per_minute: number("lookups-per-minute", self.lookups_per_minute, 30, 1, 6000)?,
                 burst: number("lookups-burst", self.lookups_burst, 40, 1, 10_000)?,
             },

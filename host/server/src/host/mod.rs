@@ -213,8 +213,8 @@ impl Host {
         deploy_applications(&deployments, &config.tenants).await;
         let tenants = TenantResolver::new(&config.tenants);
         let ids: Vec<TenantId> = config.tenants.into_iter().map(|tenant| tenant.id).collect();
-        let body_memory = BodyMemory::new(&ids);
-        let tries = VerifyRateLimiter::new(&ids, limits.tries, Arc::clone(&stores.clock));
+        let body_memory = BodyMemory::new(Arc::clone(&stores.clock));
+        let tries = VerifyRateLimiter::new(limits.tries, Arc::clone(&stores.clock));
         let authenticator =
             Authenticator::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), ids);
         let accounts = AccountsApi {

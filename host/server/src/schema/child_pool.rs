@@ -9,16 +9,16 @@
 //! wait has a time limit.
 
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use model::caller::Caller;
 use model::ids::TenantId;
+use model::limit::shares::Rule;
+use model::limit::tenant_limiter::{Full, Permit, TenantLimiter};
 use model::problem::{Code, Fault, Problem};
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::os::task;
 use crate::schema::child::{CPU, MEMORY, What};
@@ -26,9 +26,9 @@ use crate::schema::child_process::{Answer, Broken, SchemaChild};
 use crate::schema::{invalid, malformed};
 
 /// Maximum number of running children that are their tenant's first.
-const FIRST: usize = 8;
+const FIRST: u64 = 8;
 /// Maximum number of running children that are their tenant's second.
-const SECOND: usize = 4;
+const SECOND: u64 = 4;
 /// Maximum number of idle children.
 const IDLE: usize = 12;
 /// How long a request waits for a slot.
@@ -48,18 +48,10 @@ const AGAIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct SchemaChildren {
     program: PathBuf,
-    first: Arc<Semaphore>,
-    second: Arc<Semaphore>,
-    shares: Mutex<BTreeMap<TenantId, Share>>,
+    first: TenantLimiter<TenantId>,
+    second: TenantLimiter<TenantId>,
     idle: Mutex<Idle>,
     this: Weak<Self>,
-}
-
-/// The two slots of a tenant.
-#[derive(Clone, Debug)]
-struct Share {
-    first: Arc<Semaphore>,
-    second: Arc<Semaphore>,
 }
 
 /// Idle children, the one that has been idle longest first.
@@ -123,9 +115,8 @@ impl SchemaChildren {
     pub fn new(program: PathBuf) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             program,
-            first: Arc::new(Semaphore::new(FIRST)),
-            second: Arc::new(Semaphore::new(SECOND)),
-            shares: Mutex::default(),
+            first: TenantLimiter::new(Rule::Each(1), FIRST),
+            second: TenantLimiter::new(Rule::Each(1), SECOND),
             idle: Mutex::default(),
             this: this.clone(),
         })
@@ -157,7 +148,7 @@ impl SchemaChildren {
         let mut at = 0;
         let looked = tokio::time::timeout(EXAMINATION, async {
             // Never an idle child: an examination leaves much memory allocated.
-            let _places = self.places(tenant, true).await;
+            let _place = self.place(tenant, true).await;
             let mut worker = SchemaChild::start(&self.program)?;
             for specimen in specimens {
                 let schema = TenantSchema::new(specimen.text);
@@ -249,8 +240,8 @@ impl SchemaChildren {
         value: &[u8],
     ) -> Result<Answer, Problem> {
         let tenant = &asking.caller.tenant;
-        let places = self.places(tenant, asking.caller.token.is_some());
-        let Ok(_places) = tokio::time::timeout(PATIENCE, places).await else {
+        let place = self.place(tenant, asking.caller.token.is_some());
+        let Ok(Ok(_place)) = tokio::time::timeout(PATIENCE, place).await else {
             let detail = "the maximum number of bodies and queries of this tenant is being checked";
             return Err(Problem::new(Code::Unavailable, detail).with_retry_after(AGAIN));
         };
@@ -307,23 +298,13 @@ impl SchemaChildren {
         Ok((worker, answer))
     }
 
-    /// Acquires a slot of the tenant and one of all tenants. Callers without a token use the tenant's
-    /// second slot only.
-    async fn places(&self, tenant: &TenantId, token: bool) -> Option<[OwnedSemaphorePermit; 2]> {
-        let share = {
-            let mut shares = self.shares.lock();
-            let place = || Arc::new(Semaphore::new(1));
-            let fresh = || Share { first: place(), second: place() };
-            shares.entry(tenant.clone()).or_insert_with(fresh).clone()
-        };
-        // The semaphores are never closed. The two kinds are raced: the first one that is free is taken.
-        let both = async |own: Arc<Semaphore>, all: &Arc<Semaphore>| {
-            Some([own.acquire_owned().await.ok()?, Arc::clone(all).acquire_owned().await.ok()?])
-        };
+    /// Acquires one of the tenant's two slots. Callers without a token use the second slot only.
+    async fn place(&self, tenant: &TenantId, token: bool) -> Result<Permit<TenantId>, Full> {
+        // The two are raced: the first one that is free is taken.
         tokio::select! {
             biased;
-            places = both(share.first, &self.first), if token => places,
-                        places = both(share.second, &self.second) => places,
+            place = self.first.take(tenant, 1), if token => place,
+            place = self.second.take(tenant, 1) => place,
         }
     }
 

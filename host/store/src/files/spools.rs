@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use model::ids::TenantId;
+use model::caller::Party;
 use model::octets::{Octets, ReadAt};
 use model::port::BoxFuture;
-use model::port::spool::{Payer, Spool, SpoolError, Spools};
+use model::port::spool::{Spool, SpoolError, Spools};
 
 use crate::error::OpenError;
 use crate::files::random_access::read_piece;
@@ -73,16 +73,11 @@ impl FileSpools {
 }
 
 impl Spools for FileSpools {
-    fn create(&self, payer: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
-        let party = match payer {
-            Payer::Host => None,
-            Payer::Tenant(tenant) => Some(Party { tenant: tenant.clone(), strangers: false }),
-            Payer::Strangers(tenant) => Some(Party { tenant: tenant.clone(), strangers: true }),
-        };
+    fn create(&self, payer: &Party) -> Result<Box<dyn Spool>, SpoolError> {
         Ok(Box::new(FileSpool {
             dir: self.dir.clone(),
             limits: self.limits,
-            charge: Charge { ledger: Arc::clone(&self.ledger), party, bytes: 0 },
+            charge: Charge { ledger: Arc::clone(&self.ledger), party: payer.clone(), bytes: 0 },
             crew: Arc::clone(&self.crew),
             buffer: BytesMut::new(),
             file: None,
@@ -220,13 +215,6 @@ struct Charged {
     parties: HashMap<Party, u64>,
 }
 
-/// A party that is charged: a tenant's callers with a token, or those without.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Party {
-    tenant: TenantId,
-    strangers: bool,
-}
-
 /// The anonymous requests of all tenants together have this part of the total.
 const STRANGERS: u64 = 4;
 
@@ -234,7 +222,7 @@ const STRANGERS: u64 = 4;
 #[derive(Debug)]
 struct Charge {
     ledger: Arc<Ledger>,
-    party: Option<Party>,
+    party: Party,
     bytes: u64,
 }
 
@@ -245,21 +233,25 @@ impl Charge {
         // What is left for others afterwards.
         let left = |of: u64, taken: u64| of.checked_sub(taken.saturating_add(by));
         let all = left(limits.host, charged.host).ok_or(SpoolError::Full { limit: limits.host })?;
-        if let Some(party) = &self.party {
-            let held = charged.parties.get(party).copied().unwrap_or(0).saturating_add(by);
-            let (own, strangers) = if party.strangers {
+        let own = match &self.party {
+            Party::Host => None,
+            Party::Tenant(_) => Some((limits.per_tenant, u64::MAX)),
+            Party::Strangers(_) => {
                 let left = left(limits.host / STRANGERS, charged.strangers);
-                (limits.per_tenant / 2, left.unwrap_or(0))
-            } else {
-                (limits.per_tenant, u64::MAX)
-            };
+                Some((limits.per_tenant / 2, left.unwrap_or(0)))
+            }
+        };
+        if let Some((own, strangers)) = own {
+            let held = charged.parties.get(&self.party).copied().unwrap_or(0).saturating_add(by);
             // Each with the number for the error: the configured limit, not the current remainder.
             let bounds = [(own, own), (strangers, limits.host / STRANGERS), (all, limits.host)];
             if let Some((_, limit)) = bounds.into_iter().find(|(most, _)| held > *most) {
                 return Err(SpoolError::Full { limit });
             }
-            charged.strangers += if party.strangers { by } else { 0 };
-            charged.parties.insert(party.clone(), held);
+            charged.parties.insert(self.party.clone(), held);
+        }
+        if let Party::Strangers(_) = self.party {
+            charged.strangers += by;
         }
         charged.host += by;
         self.bytes += by;
@@ -271,14 +263,13 @@ impl Drop for Charge {
     fn drop(&mut self) {
         let mut charged = self.ledger.charged.lock();
         charged.host = charged.host.saturating_sub(self.bytes);
-        let Some(party) = &self.party else { return };
-        if party.strangers {
+        if let Party::Strangers(_) = self.party {
             charged.strangers = charged.strangers.saturating_sub(self.bytes);
         }
-        if let Some(held) = charged.parties.get_mut(party) {
+        if let Some(held) = charged.parties.get_mut(&self.party) {
             *held = held.saturating_sub(self.bytes);
             if *held == 0 {
-                charged.parties.remove(party);
+                charged.parties.remove(&self.party);
             }
         }
     }
@@ -286,6 +277,8 @@ impl Drop for Charge {
 
 #[cfg(test)]
 mod tests {
+    use model::ids::TenantId;
+
     use super::*;
 
     const SMALL: SpoolLimits =
@@ -296,7 +289,7 @@ mod tests {
         for length in [0, 1, 100, 101, 1000] {
             let (_dir, spools) = spools(SMALL);
             let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
-            let octets = filled(&spools, Payer::Host, &bytes).await.unwrap();
+            let octets = filled(&spools, &Party::Host, &bytes).await.unwrap();
             assert_eq!(octets.size(), length);
             assert_eq!(octets.in_memory().is_some(), length <= 100);
             let mut read = Vec::new();
@@ -315,28 +308,27 @@ mod tests {
     #[tokio::test]
     async fn a_spool_that_is_too_large_is_refused() {
         let (_dir, spools) = spools(SMALL);
-        let error = filled(&spools, Payer::Host, &[0; 1001]).await.unwrap_err();
+        let error = filled(&spools, &Party::Host, &[0; 1001]).await.unwrap_err();
         assert!(matches!(error, SpoolError::TooLarge { limit: 1000 }), "{error}");
     }
 
     #[tokio::test]
     async fn a_tenant_and_the_host_have_limits_and_dropping_gives_back() {
         let (_dir, spools) = spools(SMALL);
-        let (anna, bo) = ("anna".parse().unwrap(), "bo".parse().unwrap());
-        let (anna, bo) = (Payer::Tenant(&anna), Payer::Tenant(&bo));
-        let first = filled(&spools, anna, &[0; 1000]).await.unwrap();
-        assert!(matches!(filled(&spools, anna, &[0; 501]).await, Err(SpoolError::Full { .. })));
-        let second = filled(&spools, bo, &[0; 1000]).await.unwrap();
+        let [anna, bo] = ["anna", "bo"].map(|name| Party::Tenant(name.parse().unwrap()));
+        let first = filled(&spools, &anna, &[0; 1000]).await.unwrap();
+        assert!(matches!(filled(&spools, &anna, &[0; 501]).await, Err(SpoolError::Full { .. })));
+        let second = filled(&spools, &bo, &[0; 1000]).await.unwrap();
         let own = [
-            filled(&spools, Payer::Host, &[0; 1000]).await.unwrap(),
-            filled(&spools, Payer::Host, &[0; 1000]).await.unwrap(),
+            filled(&spools, &Party::Host, &[0; 1000]).await.unwrap(),
+            filled(&spools, &Party::Host, &[0; 1000]).await.unwrap(),
         ];
         assert!(matches!(
-            filled(&spools, Payer::Host, &[0; 1]).await,
+            filled(&spools, &Party::Host, &[0; 1]).await,
             Err(SpoolError::Full { .. })
         ));
         drop((first, own));
-        let third = filled(&spools, anna, &[0; 1000]).await.unwrap();
+        let third = filled(&spools, &anna, &[0; 1000]).await.unwrap();
         drop((second, third));
         let charged = spools.ledger.charged.lock();
         assert_eq!((charged.host, charged.strangers, charged.parties.len()), (0, 0, 0));
@@ -350,7 +342,7 @@ mod tests {
         let (_dir, spools) = spools(limits);
         let names: Vec<TenantId> = (0..9).map(|at| format!("t{at}").parse().unwrap()).collect();
         let mut held = Vec::new();
-        let mut take = async |payer| {
+        let mut take = async |payer: &Party| {
             let mut taken = 0;
             while let Ok(spool) = filled(&spools, payer, &[0; 50]).await {
                 held.push(spool);
@@ -359,60 +351,53 @@ mod tests {
             taken
         };
         for (at, tenant) in names.iter().enumerate() {
-            let taken = take(Payer::Strangers(tenant)).await;
+            let taken = take(&Party::Strangers(tenant.clone())).await;
             assert!((if at < 3 { 100..=500 } else { 0..=100 }).contains(&taken), "{at} {taken}");
         }
         for (at, tenant) in names.iter().enumerate().take(4) {
-            let taken = take(Payer::Tenant(tenant)).await;
+            let taken = take(&Party::Tenant(tenant.clone())).await;
             assert!(
                 (if at < 2 { 700..=1000 } else { 150..=1000 }).contains(&taken),
                 "{at} {taken}"
             );
         }
-        assert!(take(Payer::Host).await > 0);
+        assert!(take(&Party::Host).await > 0);
     }
 
     /// The error of a refusal names a number from docs/limits.md, never the current remainder.
     #[tokio::test]
     async fn the_bound_that_was_met_is_told() {
         let limits = SpoolLimits { per_spool: 5000, per_tenant: 1000, host: 4000, in_memory: 100 };
-        let tenant = |name: &str| -> TenantId { name.parse().unwrap() };
-        let [a, b, c, d] = ["a", "b", "c", "d"].map(tenant);
-        let cases: &[(&[(Payer<'_>, usize)], u64)] = &[
-            (&[(Payer::Tenant(&a), 1001)], 1000),
-            (&[(Payer::Strangers(&a), 501)], 500),
+        let tenant = |name: &str| Party::Tenant(name.parse().unwrap());
+        let strangers = |name: &str| Party::Strangers(name.parse().unwrap());
+        let cases: &[(&[(Party, usize)], u64)] = &[
+            (&[(tenant("a"), 1001)], 1000),
+            (&[(strangers("a"), 501)], 500),
             // More than would then be left for other anonymous requests.
-            (&[(Payer::Strangers(&a), 500), (Payer::Strangers(&b), 251)], 1000),
-            (
-                &[
-                    (Payer::Strangers(&a), 500),
-                    (Payer::Strangers(&b), 250),
-                    (Payer::Strangers(&c), 251),
-                ],
-                1000,
-            ),
+            (&[(strangers("a"), 500), (strangers("b"), 251)], 1000),
+            (&[(strangers("a"), 500), (strangers("b"), 250), (strangers("c"), 251)], 1000),
             // More than would then be left of all.
             (
                 &[
-                    (Payer::Tenant(&a), 1000),
-                    (Payer::Tenant(&b), 1000),
-                    (Payer::Tenant(&c), 1000),
-                    (Payer::Tenant(&d), 600),
+                    (tenant("a"), 1000),
+                    (tenant("b"), 1000),
+                    (tenant("c"), 1000),
+                    (tenant("d"), 600),
                 ],
                 4000,
             ),
-            (&[(Payer::Host, 3500), (Payer::Strangers(&a), 400)], 4000),
-            (&[(Payer::Host, 4000), (Payer::Tenant(&a), 1)], 4000),
-            (&[(Payer::Host, 4001)], 4000),
+            (&[(Party::Host, 3500), (strangers("a"), 400)], 4000),
+            (&[(Party::Host, 4000), (tenant("a"), 1)], 4000),
+            (&[(Party::Host, 4001)], 4000),
         ];
         for (at, (held, want)) in cases.iter().enumerate() {
             let (_dir, spools) = spools(limits);
             let (last, before) = held.split_last().unwrap();
             let mut kept = Vec::new();
             for (payer, bytes) in before {
-                kept.push(filled(&spools, *payer, &vec![0; *bytes]).await.unwrap());
+                kept.push(filled(&spools, payer, &vec![0; *bytes]).await.unwrap());
             }
-            match filled(&spools, last.0, &vec![0; last.1]).await {
+            match filled(&spools, &last.0, &vec![0; last.1]).await {
                 Err(SpoolError::Full { limit }) => assert_eq!(limit, *want, "case {at}"),
                 other => panic!("case {at}: {other:?}"),
             }
@@ -422,7 +407,7 @@ mod tests {
     #[tokio::test]
     async fn a_spool_file_has_no_name() {
         let (dir, spools) = spools(SMALL);
-        let octets = filled(&spools, Payer::Host, &[0; 1000]).await.unwrap();
+        let octets = filled(&spools, &Party::Host, &[0; 1000]).await.unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         assert_eq!(octets.size(), 1000);
     }
@@ -430,7 +415,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_was_given_up_spoils_the_spool() {
         let (_dir, spools) = spools(SMALL);
-        let mut spool = spools.create(Payer::Host).unwrap();
+        let mut spool = spools.create(&Party::Host).unwrap();
         {
             let mut write = spool.write(Bytes::from(vec![7; 500]));
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -450,7 +435,7 @@ mod tests {
 
     async fn filled(
         spools: &FileSpools,
-        payer: Payer<'_>,
+        payer: &Party,
         bytes: &[u8],
     ) -> Result<Octets, SpoolError> {
         let mut spool = spools.create(payer)?;

@@ -3,7 +3,6 @@
 use model::account::{Account, Credentials};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
-use model::mail::message::Page;
 use model::port::BoxFuture;
 use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;
@@ -11,7 +10,7 @@ use model::port::store_error::StoreError;
 use crate::keys::credential;
 use crate::keys::credential::{is_given_for, is_renewed_for};
 use crate::memory::Memory;
-use crate::rules::cursor::{LARGEST, accounts};
+use crate::rules::cursor::LARGEST;
 
 impl Accounts for Memory {
     fn create<'a>(
@@ -46,19 +45,18 @@ impl Accounts for Memory {
     fn list<'a>(
         &'a self,
         tenant: &'a TenantId,
-        cursor: Option<&'a str>,
+        after: Option<&'a AccountId>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<Account>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<Account>, StoreError>> {
         Box::pin(async move {
-            let limit = limit.clamp(1, LARGEST);
             let tables = self.tables();
             let rows = tables.accounts.values().map(|(account, _)| account);
             let rows = rows
                 .filter(|account| account.tenant == *tenant)
-                .filter(|account| cursor.is_none_or(|after| account.id.as_str() > after))
-                .take(limit as usize + 1)
+                .filter(|account| after.is_none_or(|after| account.id > *after))
+                .take(limit.min(LARGEST) as usize)
                 .cloned();
-            Ok(accounts(rows.collect(), limit))
+            Ok(rows.collect())
         })
     }
 

@@ -33,7 +33,7 @@ use crate::error::failed;
 use crate::keys::credential::Sealed;
 use crate::keys::seal::MasterKey;
 use crate::keys::{KeyRing, credential};
-use crate::rules::cursor::{Cursor, LARGEST, ListFingerprint, submissions};
+use crate::rules::cursor::{Cursor, LARGEST, list, submissions};
 use crate::rules::fair_queue::{Due, Served, choose, merge};
 use crate::rules::outbox::{
     CLAIMED, DAMAGED, ends_doubt, in_doubt, is_forgotten, is_held, untried,
@@ -465,15 +465,11 @@ impl Outbox for Memory {
     ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, StoreError>> {
         Box::pin(async move {
             let limit = limit.clamp(1, LARGEST);
-            let list = ListFingerprint::of(account, states);
+            let list = list(account, states);
             let before = match cursor.map(|text| Cursor::decode(text, list)) {
                 Some(None) => return Err(StoreError::Cursor),
                 Some(before) => before,
                 None => None,
-            };
-            let place = |entry: &SubmissionStatus| Cursor {
-                created: entry.created,
-                id: entry.receipt.submission.clone(),
             };
             let tables = self.tables();
             let mut rows: Vec<_> = tables
@@ -482,9 +478,9 @@ impl Outbox for Memory {
                 .filter(|row| row.belongs_to(account))
                 .map(|row| &row.entry)
                 .filter(|entry| states.is_empty() || states.contains(&entry.receipt.state))
-                .filter(|entry| before.as_ref().is_none_or(|before| place(entry) < *before))
+                .filter(|entry| before.as_ref().is_none_or(|before| Cursor::of(entry) < *before))
                 .collect();
-            rows.sort_by_key(|entry| std::cmp::Reverse(place(entry)));
+            rows.sort_by_key(|entry| std::cmp::Reverse(Cursor::of(entry)));
             let rows = rows.into_iter().take(limit as usize + 1).cloned().collect();
             Ok(submissions(rows, limit, list))
         })

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use model::account::{Account, Credentials};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
-use model::mail::message::Page;
 use model::port::BoxFuture;
 use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;
@@ -19,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::error::failed;
 use crate::keys::credential::{Sealed, is_given_for, is_renewed_for};
 use crate::keys::{Keys, credential};
-use crate::rules::cursor::{LARGEST, accounts};
+use crate::rules::cursor::LARGEST;
 use crate::sqlite::writer::WriteError;
 use crate::sqlite::{Inner, Sqlite};
 
@@ -72,22 +71,24 @@ impl Accounts for Sqlite {
     fn list<'a>(
         &'a self,
         tenant: &'a TenantId,
-        cursor: Option<&'a str>,
+        after: Option<&'a AccountId>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<Account>, StoreError>> {
-        let (tenant, after) = (tenant.clone(), cursor.unwrap_or_default().to_owned());
-        let limit = limit.clamp(1, LARGEST);
+    ) -> BoxFuture<'a, Result<Vec<Account>, StoreError>> {
+        let (tenant, after) = (tenant.clone(), after.cloned());
+        let limit = limit.min(LARGEST);
         Box::pin(self.inner.meta.read(move |conn| {
             let mut statement = conn.prepare_cached(
                 "SELECT record FROM account WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
             )?;
-            let mut found = statement.query(params![tenant.as_str(), after, limit + 1])?;
+            // No id sorts before the empty text.
+            let after = after.as_ref().map_or("", AccountId::as_str);
+            let mut found = statement.query(params![tenant.as_str(), after, limit])?;
             let mut rows = Vec::new();
             while let Some(row) = found.next()? {
                 let record: String = row.get(0)?;
                 rows.push(serde_json::from_str(&record).map_err(failed)?);
             }
-            Ok(accounts(rows, limit))
+            Ok(rows)
         }))
     }
 

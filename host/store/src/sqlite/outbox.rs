@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::failed;
 use crate::files::blobs::Digest;
 use crate::files::random_access::is_full;
-use crate::rules::cursor::{Cursor, LARGEST, ListFingerprint, submissions};
+use crate::rules::cursor::{Cursor, LARGEST, list, submissions};
 use crate::sqlite::accept::{Body, Owner, accept, replay};
 use crate::sqlite::claims::{record, record_and_copy, take};
 use crate::sqlite::copies::{end, take_copies};
@@ -178,7 +178,7 @@ impl Outbox for Sqlite {
         cursor: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, StoreError>> {
-        let list = ListFingerprint::of(account, states);
+        let list = list(account, states);
         let cursor = match cursor.map(|text| Cursor::decode(text, list)) {
             None => None,
             Some(Some(cursor)) => Some(cursor),

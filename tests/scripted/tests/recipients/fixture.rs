@@ -18,6 +18,7 @@ use engine::providers::Profiles;
 use engine::settings::Settings;
 use mail::smtp::{Smtp, SmtpLimits};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
+use model::caller::Party;
 use model::filter::Edit;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
@@ -32,7 +33,7 @@ use model::port::imap::{ImapConnect, ImapError, ImapSession};
 use model::port::login_observer::LoginObserver;
 use model::port::mime::{Mime, MimeError};
 use model::port::outbox::{Acceptance, Outbox};
-use model::port::spool::{Payer, Spool, SpoolError, Spools};
+use model::port::spool::{Spool, SpoolError, Spools};
 use model::secret::Secret;
 use model::submission::{NewSubmission, SubmissionStatus};
 use scripted::smtp::Server;
@@ -240,7 +241,7 @@ impl ImapConnect for Nothing {
 }
 
 impl Spools for Nothing {
-    fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, _: &Party) -> Result<Box<dyn Spool>, SpoolError> {
         Err(SpoolError::Full { limit: 0 })
     }
 }

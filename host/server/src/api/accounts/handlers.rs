@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use model::account::Account;
 use model::caller::Caller;
 use model::ids::{AccountId, TenantId};
-use model::mail::message::Page;
+use model::paging::ListFingerprint;
 use model::port::accounts::Accounts;
 use model::port::clock::Entropy;
 use model::port::store_error::StoreError;
@@ -26,9 +26,7 @@ use crate::http::response;
 use crate::schema::own_schema::OwnSchema;
 
 /// Maximum number of accounts in one response.
-const PAGE: usize = 100;
-/// Prefix of a cursor; the last id of the page follows.
-const AFTER: &str = "after:";
+const PAGE: u32 = 100;
 
 /// The query parameter of `GET /v1/accounts`.
 pub(crate) const CURSOR: &str = "cursor";
@@ -60,23 +58,22 @@ impl AccountsApi {
         caller: &Caller,
         cursor: Option<&str>,
     ) -> Result<Response<Body>, Problem> {
-        let cursor = cursor.map(last_id).transpose()?;
-        let page = match &caller.accounts {
-            None => {
-                self.accounts.list(&caller.tenant, cursor, PAGE as u32).await.map_err(stored)?
-            }
-            Some(named) => self.named(&caller.tenant, named, cursor).await?,
+        let list = list(caller);
+        let after = cursor.map(|cursor| last_id(list, cursor)).transpose()?;
+        // One more row than is shown, to know whether there is another page.
+        let rows = match &caller.accounts {
+            None => self.accounts.list(&caller.tenant, after.as_ref(), PAGE + 1).await,
+            Some(named) => self.named(&caller.tenant, named, after.as_ref()).await,
         };
+        let page =
+            list.page(rows.map_err(stored)?, PAGE, |last| last.id.as_str().as_bytes().to_vec());
         let mut accounts = Vec::with_capacity(page.rows.len());
         for account in &page.rows {
             accounts.push(self.show(account).await?);
         }
         Ok(response::json(
             StatusCode::OK,
-            &json!({
-                "accounts": accounts,
-                "nextCursor": page.next_cursor.map(|last| format!("{AFTER}{last}")),
-            }),
+            &json!({"accounts": accounts, "nextCursor": page.next_cursor}),
         ))
     }
 
@@ -100,21 +97,18 @@ impl AccountsApi {
         &self,
         tenant: &TenantId,
         named: &[AccountId],
-        cursor: Option<&str>,
-    ) -> Result<Page<Account>, Problem> {
+        after: Option<&AccountId>,
+    ) -> Result<Vec<Account>, StoreError> {
         let known: BTreeSet<&AccountId> =
-            named.iter().filter(|id| cursor.is_none_or(|cursor| id.as_str() > cursor)).collect();
+            named.iter().filter(|id| after.is_none_or(|after| *id > after)).collect();
         let mut rows = Vec::new();
-        for id in &known {
-            rows.extend(self.accounts.get(tenant, id).await.map_err(stored)?);
-            if rows.len() == PAGE {
+        for id in known {
+            rows.extend(self.accounts.get(tenant, id).await?);
+            if rows.len() > PAGE as usize {
                 break;
             }
         }
-        let last = rows.last().filter(|_| rows.len() == PAGE).map(|account| &account.id);
-        let more = last.is_some_and(|last| known.iter().any(|id| *id > last));
-        let next_cursor = last.filter(|_| more).map(|last| last.as_str().to_owned());
-        Ok(Page { rows, next_cursor })
+        Ok(rows)
     }
 
     /// `GET /v1/accounts/{account}`.
@@ -148,10 +142,21 @@ impl AccountsApi {
     }
 }
 
-/// The last id of the page before, from its cursor.
-fn last_id(cursor: &str) -> Result<&str, Problem> {
-    let last = cursor.strip_prefix(AFTER).filter(|last| last.parse::<AccountId>().is_ok());
-    last.ok_or_else(|| {
+/// The list of the accounts that the caller may open.
+fn list(caller: &Caller) -> ListFingerprint {
+    let named: BTreeSet<&AccountId> = caller.accounts.iter().flatten().collect();
+    // Distinguishes a token for no account from one for all accounts.
+    let all = [u8::from(caller.accounts.is_none())];
+    let named = named.into_iter().map(|id| id.as_str().as_bytes());
+    let parameters: Vec<&[u8]> =
+        [caller.tenant.as_str().as_bytes(), &all].into_iter().chain(named).collect();
+    ListFingerprint::of("accounts", &parameters)
+}
+
+/// The last id of the previous page.
+fn last_id(list: ListFingerprint, cursor: &str) -> Result<AccountId, Problem> {
+    let position = list.position(cursor).and_then(|position| String::from_utf8(position).ok());
+    position.and_then(|id| id.parse().ok()).ok_or_else(|| {
         let detail = "the cursor is not one of this list; start without one";
         Problem::new(Code::InvalidCursor, detail)
     })

@@ -5,12 +5,13 @@
 //!
 //! Invariant: each tenant has its own limit, which no other tenant uses up.
 
-use parking_lot::{Mutex, MutexGuard};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::TenantId;
+use model::limit::rate::RateLimiter;
+use model::limit::shares::Rule;
+use model::limit::tenant_limiter::{Permit, TenantLimiter};
 use model::port::clock::Clock;
 use model::problem::{Code, Problem};
 
@@ -22,66 +23,28 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// What every tenant has left.
 #[derive(Debug)]
 pub(crate) struct VerifyRateLimiter {
-    clock: Arc<dyn Clock>,
     limits: VerifyLimits,
-    tenants: BTreeMap<TenantId, Arc<Mutex<Share>>>,
+    under_way: TenantLimiter<TenantId>,
+    rate: RateLimiter<TenantId>,
 }
-
-/// One tenant's.
-#[derive(Debug, Default)]
-struct Share {
-    under_way: u32,
-    /// Monotonic: when the tries so far would have ended at the steady rate. The generic cell rate
-    /// algorithm (ITU-T I.371) needs nothing else.
-    due: Duration,
-}
-
-/// A try that is under way; over when dropped.
-#[derive(Debug)]
-pub(crate) struct VerifyPermit(Arc<Mutex<Share>>);
 
 impl VerifyRateLimiter {
-    pub(crate) fn new(tenants: &[TenantId], limits: VerifyLimits, clock: Arc<dyn Clock>) -> Self {
-        let fresh = |tenant: &TenantId| (tenant.clone(), Arc::default());
-        Self { clock, limits, tenants: tenants.iter().map(fresh).collect() }
+    pub(crate) fn new(limits: VerifyLimits, clock: Arc<dyn Clock>) -> Self {
+        let under_way = TenantLimiter::new(Rule::Each(limits.at_once.into()), u64::MAX);
+        Self { limits, under_way, rate: RateLimiter::new(limits.rate, clock) }
     }
 
     /// To be held as long as the try takes.
-    pub(crate) fn begin(&self, tenant: &TenantId) -> Result<VerifyPermit, Problem> {
-        let share = self.tenants.get(tenant).ok_or_else(|| over("no tries are left", PAUSE))?;
-        let mut held = lock(share);
-        if held.under_way >= self.limits.at_once {
+    pub(crate) fn begin(&self, tenant: &TenantId) -> Result<Permit<TenantId>, Problem> {
+        let permit = self.under_way.try_take(tenant, 1).map_err(|_| {
             let most = self.limits.at_once;
-            return Err(over(
-                &format!("{most} tries of mail servers are under way, which is all"),
-                PAUSE,
-            ));
-        }
-        held.due = next(held.due, self.clock.monotonic(), self.limits).map_err(|left| {
-            let most = self.limits.per_minute;
+            over(&format!("{most} tries of mail servers are under way, which is all"), PAUSE)
+        })?;
+        self.rate.take(tenant.clone()).map_err(|left| {
+            let most = self.limits.rate.per_minute;
             over(&format!("mail servers were tried more than {most} times a minute"), left)
         })?;
-        held.under_way += 1;
-        drop(held);
-        Ok(VerifyPermit(Arc::clone(share)))
-    }
-}
-
-impl Drop for VerifyPermit {
-    fn drop(&mut self) {
-        let mut share = lock(&self.0);
-        share.under_way = share.under_way.saturating_sub(1);
-    }
-}
-
-/// When the tries would have ended with one more; else how long to wait for it.
-fn next(due: Duration, now: Duration, limits: VerifyLimits) -> Result<Duration, Duration> {
-    let each = Duration::from_secs(60) / limits.per_minute.max(1);
-    let ahead = each * limits.burst.saturating_sub(1);
-    let due = due.max(now);
-    match due.checked_sub(now + ahead).filter(|left| !left.is_zero()) {
-        Some(left) => Err(left),
-        None => Ok(due + each),
+        Ok(permit)
     }
 }
 
@@ -90,18 +53,17 @@ fn over(what: &str, after: Duration) -> Problem {
     Problem::new(Code::TooManyRequests, detail).with_retry_after(after)
 }
 
-fn lock(share: &Mutex<Share>) -> MutexGuard<'_, Share> {
-    share.lock()
-}
-
 #[cfg(test)]
 mod tests {
     use model::instant::Timestamp;
+    use model::limit::rate::Rate;
     use model::port::BoxFuture;
+    use parking_lot::Mutex;
 
     use super::*;
 
-    const LIMITS: VerifyLimits = VerifyLimits { at_once: 2, per_minute: 6, burst: 3 };
+    const LIMITS: VerifyLimits =
+        VerifyLimits { at_once: 2, rate: Rate { per_minute: 6, burst: 3 } };
 
     #[derive(Debug, Default)]
     struct Owned(Mutex<Duration>);
@@ -129,8 +91,7 @@ mod tests {
     fn tries() -> (VerifyRateLimiter, Arc<Owned>) {
         let clock = Arc::new(Owned::default());
         clock.advance(1000);
-        let tenants = ["a", "b"].map(|id| id.parse().unwrap());
-        (VerifyRateLimiter::new(&tenants, LIMITS, clock.clone()), clock)
+        (VerifyRateLimiter::new(LIMITS, clock.clone()), clock)
     }
 
     #[track_caller]
@@ -172,7 +133,10 @@ mod tests {
         for _ in 0..3 {
             check(&tries, "b", None);
         }
-        check(&tries, "b", Some(10));
+        // More often than there may be tries at once: what is refused is not under way.
+        for _ in 0..3 {
+            check(&tries, "b", Some(10));
+        }
         drop(held);
         check(&tries, "a", None);
         check(&tries, "a", Some(10));

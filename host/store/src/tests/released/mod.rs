@@ -189,8 +189,8 @@ async fn submissions_that_are_not_final_can_be_claimed_with_their_bytes() {
 
 impl Sqlite {
     async fn list_names(&self, of: &model::ids::TenantId) -> Vec<String> {
-        let page = Accounts::list(self, of, None, 100).await.unwrap();
-        page.rows.iter().map(|account: &Account| account.id.to_string()).collect()
+        let rows = Accounts::list(self, of, None, 100).await.unwrap();
+        rows.iter().map(|account: &Account| account.id.to_string()).collect()
     }
 }
 
