@@ -12,39 +12,17 @@ mod form_draft;
 mod submissions;
 mod describe;
 
-use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
 use kit::bindings::postlet::mail::submission;
 use kit::problem::Problem;
 use kit::request::{Request, Verb, not_found, wrong_type};
-use kit::response::{Answer, serve};
-use wasip2::exports::http::incoming_handler;
-use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+use kit::response::Answer;
 
 use crate::submissions::{ReceiptJson, STATES, Submission, Submissions};
 
 /// The host's own cap on JSON bodies; a form is streamed and has none here.
 const JSON_CAP: usize = 8 * 1024 * 1024;
 
-/// The component's exports.
-#[derive(Debug)]
-pub struct Component;
-
-#[cfg(target_family = "wasm")]
-kit::bindings::export_describe!(Component);
-#[cfg(target_family = "wasm")]
-wasip2::http::proxy::export!(Component);
-
-impl Guest for Component {
-    fn operations() -> Vec<Operation> {
-        describe::operations()
-    }
-}
-
-impl incoming_handler::Guest for Component {
-    fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        serve(request, out, answer);
-    }
-}
+kit::endpoint!(describe::operations, answer);
 
 fn answer(request: &Request) -> Result<Answer, Problem> {
     let route = request.field("spin-matched-route").unwrap_or_default();
