@@ -74,7 +74,15 @@ pub struct Setting {
 
 impl Setting {
     /// Implicit TLS, with everything offered.
-    pub const PLAIN: Self = Self { security: Security::Tls, without: &[] };
+    pub const PLAIN: Self = Self::without(&[]);
+    /// STARTTLS, with everything offered.
+    pub const STARTTLS: Self = Self { security: Security::StartTls, without: &[] };
+
+    /// Implicit TLS, without these capabilities and keywords.
+    #[must_use]
+    pub const fn without(without: &'static [&'static str]) -> Self {
+        Self { security: Security::Tls, without }
+    }
 }
 
 /// The fixture.
