@@ -1,10 +1,10 @@
 //! Tests of `postlet account add`, at a terminal and without one.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
+use testkit::command::run_with_input;
 use testkit::process::{Host, binary};
 use testkit::site::{Site, addresses, own_user, rig};
 use testkit::terminal::Terminal;
@@ -184,19 +184,13 @@ fn a_negative_answer_stores_nothing_and_a_password_is_never_shown() {
 
 /// Runs the command without a terminal: whether it succeeded, its output, and its messages.
 fn run(host: &Host, site: &Site, args: &str, input: &str) -> (bool, String, String) {
-    let mut child = Command::new(binary())
+    let mut command = Command::new(binary());
+    command
         .args(args.split(' '))
         .env("POSTLET_URL", host.url())
         .env("POSTLET_TOKEN", site.token())
-        .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that fails earlier does not read standard input.
-    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
-    let ended = child.wait_with_output().unwrap();
+        .env("LC_ALL", "C");
+    let ended = run_with_input(&mut command, input);
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (ended.status.success(), said(&ended.stdout), said(&ended.stderr))
 }

@@ -2,12 +2,13 @@
 //! host that serves a configuration.
 
 use std::fs;
-use std::io::{PipeWriter, Write};
+use std::io::PipeWriter;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use testkit::command::run_with_input;
 use testkit::process::{Host, binary};
 use testkit::site::{Site, addresses, connect, own_user, rig, tls_account};
 use testkit::terminal::Terminal;
@@ -358,20 +359,14 @@ struct Shell<'a> {
 
 impl Shell<'_> {
     fn run(&self, args: &[&str], input: &str) -> Output {
-        let mut child = Command::new(binary())
+        let mut command = Command::new(binary());
+        command
             .args(args)
             .env("POSTLET_URL", self.host.url())
             .env_remove("POSTLET_TOKEN")
             .arg("--token-file")
-            .arg(self.site.token_file())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that refuses its arguments does not read standard input.
-        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
-        child.wait_with_output().unwrap()
+            .arg(self.site.token_file());
+        run_with_input(&mut command, input)
     }
 }
 

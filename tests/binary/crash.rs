@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::mail_server_errors::{send, settled, subjects};
 use testkit::http::Client;
 use testkit::servers::silent_smtp::{Silence, Smtp};
-use testkit::site::{Site, connect, own_user, rig, server, tls_account, under};
+use testkit::site::{Connected, Site, connect, connected, own_user, server, tls_account, under};
 use testkit::wait::{wait_for, wait_until};
 
 #[test]
@@ -86,12 +86,11 @@ fn killed_at(silence: Silence) -> (Value, Vec<String>) {
 
 #[test]
 fn one_key_is_one_submission() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut operator = site.operator(&host);
-    let (n, other) = (own_user(), own_user());
-    let from = connect(&mut operator, &tls_account(rig, n));
+    let Some(Connected { rig, client: mut operator, id: from, up: (site, host), .. }) = connected()
+    else {
+        return;
+    };
+    let other = own_user();
     let path = under(&from, "send");
     let draft =
         |text: &str| json!({"to": [{"email": rig.user(other).0}], "text": text}).to_string();
@@ -165,12 +164,10 @@ fn one_key_is_one_submission() {
 
 #[test]
 fn a_refused_recipient_is_reported_and_the_others_get_the_message() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut operator = site.operator(&host);
-    let (n, good, other) = (own_user(), own_user(), own_user());
-    let from = connect(&mut operator, &tls_account(rig, n));
+    let Some(Connected { rig, client: mut operator, id: from, up: _up, .. }) = connected() else {
+        return;
+    };
+    let (good, other) = (own_user(), own_user());
     let to = connect(&mut operator, &tls_account(rig, good));
     let recipients = [&rig.user(good).0, "bounce@example.test", &rig.user(other).0];
     let sent = send(&mut operator, &from, &recipients);

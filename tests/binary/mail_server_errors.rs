@@ -11,19 +11,17 @@ use serde_json::{Value, json};
 use crate::invalid_input::check;
 use testkit::http::Client;
 use testkit::site::{
-    Site, addresses, connect, own_user, rig, server, starttls_account, tls_account, under,
+    Connected, Site, addresses, connect, connected, own_user, rig, server, starttls_account,
+    tls_account, under,
 };
 use testkit::wait::{wait_for, wait_until};
 
 #[test]
 fn a_message_id_of_an_old_uidvalidity_never_names_another_message() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut operator = site.operator(&host);
-    let n = own_user();
+    let Some(Connected { rig, n, client: mut operator, id: account, up: _up }) = connected() else {
+        return;
+    };
     let (email, _) = rig.user(n);
-    let account = connect(&mut operator, &tls_account(rig, n));
     rig.deliver(n, "Projects", b"Subject: first\r\n\r\nOld.\r\n");
     let list = under(&account, "messages?mailbox=Projects");
     let old = operator.get(&list).expect(200)["messages"][0].clone();

@@ -23,18 +23,13 @@ use serde_json::{Value, json};
 use testkit::http::Client;
 use testkit::imap::Imap;
 use testkit::servers::mailroom::{ANN, Room};
-use testkit::site::{Site, connect, own_user, rig, tls_account, under};
+use testkit::site::{Connected, Site, connect, connected, under};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/mail/read");
 
 #[test]
 fn each_message_is_read_correctly_from_dovecot() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut client = site.operator(&host);
-    let n = own_user();
-    let account = connect(&mut client, &tls_account(rig, n));
+    let Some(Connected { rig, n, mut client, id: account, up: _up }) = connected() else { return };
     let (email, password) = rig.user(n);
     judge(&mut client, &account, &mut Imap::login(rig.imaps_port(), &email, &password));
 }

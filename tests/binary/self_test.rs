@@ -5,17 +5,12 @@ use serde_json::{Value, json};
 
 use crate::invalid_input::check;
 use testkit::servers::mailroom::{ANN, Room};
-use testkit::site::{Site, connect, own_user, rig, server, tls_account, under};
+use testkit::site::{Connected, Site, connect, connected, server, under};
 
 #[test]
 fn a_test_message_is_sent_found_and_removed() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut operator = site.operator(&host);
-    let n = own_user();
+    let Some(Connected { rig, n, client: mut operator, id, up: _up }) = connected() else { return };
     let (email, _) = rig.user(n);
-    let id = connect(&mut operator, &tls_account(rig, n));
     // Another message with the same subject stays.
     rig.deliver(
         n,

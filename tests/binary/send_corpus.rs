@@ -16,19 +16,14 @@ use serde_json::{Value, json};
 use crate::read_corpus::{differences, files};
 use testkit::http::{Answer, Client};
 use testkit::servers::mailroom::{ANN, Room};
-use testkit::site::{Site, connect, own_user, rig, tls_account, under};
+use testkit::site::{Connected, Site, connect, connected, under};
 use testkit::wait::wait_for;
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/mail/send");
 
 #[test]
 fn each_draft_is_sent_correctly_through_postfix() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut client = site.operator(&host);
-    let n = own_user();
-    let account = connect(&mut client, &tls_account(rig, n));
+    let Some(Connected { rig, n, mut client, id: account, up: _up }) = connected() else { return };
     judge(&mut client, &account, &rig.user(n).0);
 }
 

@@ -14,7 +14,8 @@ use crate::invalid_input::check;
 use testkit::http::Client;
 use testkit::servers::mailroom::Room;
 use testkit::site::{
-    Site, addresses, connect, own_user, rig, server, starttls_account, tls_account, under,
+    Connected, Site, addresses, connected, own_user, rig, server, starttls_account, tls_account,
+    under,
 };
 use testkit::wait::wait_until;
 
@@ -224,11 +225,10 @@ fn too_many_verifications_are_refused_with_retry_after() {
 /// A verification of a stored account updates its state, and so does a list.
 #[test]
 fn the_result_of_the_last_login_is_the_state_of_the_account() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut operator = site.operator(&host);
-    let id = connect(&mut operator, &tls_account(rig, own_user()));
+    let Some(Connected { rig, client: mut operator, id, up: (site, host), .. }) = connected()
+    else {
+        return;
+    };
     let shown = format!("/v1/accounts/{id}");
     let account = operator.get(&shown).expect(200);
     assert_eq!((&account["state"], &account["lastError"]), (&json!("unverified"), &Value::Null));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
 use engine::discovery::Discovery;
-use model::account::{Account, Identity};
+use model::account::Account;
 use model::caller::{Caller, Grant};
 use model::discovery::DiscoveryResult;
 use model::future::BoxFuture;
@@ -107,17 +107,8 @@ impl AccountAccess for Desk {
         if id != "ann" {
             return ready(Err(Problem::new(Code::NoSuchAccount, "there is none")));
         }
-        let email = "ann@example.com";
-        let account = Account {
-            id: "ann".parse().unwrap(),
-            tenant: caller.tenant.clone(),
-            email: email.parse().unwrap(),
-            name: None,
-            imap: None,
-            smtp: None,
-            identities: vec![Identity { name: None, email: email.parse().unwrap() }],
-            generation: 0,
-        };
+        let tenant = caller.tenant.clone();
+        let account = Account { tenant, ..fakes::account::account("ann", "ann@example.com") };
         ready(Ok(Grant { caller: Arc::clone(caller), account: Arc::new(account) }))
     }
 }

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use engine::discovery::Discovery;
@@ -13,93 +12,30 @@ use engine::engine::Engine;
 use engine::ports::Ports;
 use engine::settings::Settings as EngineSettings;
 use engine::submit::filter_registry::ActiveFilter;
-use model::account::{Account, Credentials, Identity, MailServer, Security};
-use model::caller::{Caller, Party, Scope};
+use fakes::clock::TokioClock;
+use fakes::entropy::Counting;
+use fakes::no_mail_server::NoMailServer;
+use fakes::spool::InMemory;
+use model::account::Account;
+use model::caller::Scope;
 use model::filter::{Binding, EditKind, Mode, OnError};
-use model::instant::Timestamp;
 use model::mail::address::Address;
 use model::mail::draft::Draft;
-use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::capabilities::{AccountAccess, Submissions};
-use model::port::clock::{Clock, Entropy};
-use model::port::imap::{ImapConnect, ImapError, ImapSession};
-use model::port::login_observer::LoginObserver;
+use model::port::clock::Clock;
 use model::port::outbox::{ClaimCapacity, ClaimRequest, Outbox};
-use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
-use model::port::spool::{Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
-use model::secret::Secret;
 use model::submission::Receipt;
 use runtime::Runtime;
 use runtime::limits::{Limits, Settings};
 use store::keys::seal::MasterKey;
 use store::memory::Memory;
-use tokio::time::Instant;
-
-use crate::fake_capabilities::Paper;
-
-#[derive(Debug)]
-struct Wall(Instant);
-
-impl Clock for Wall {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_700_000_000_000)
-    }
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
-/// Ids must differ.
-static COUNT: AtomicU8 = AtomicU8::new(0);
-
-/// No mail server; uploads in memory.
-#[derive(Debug)]
-struct Nothing;
-
-impl Entropy for Nothing {
-    fn fill(&self, buffer: &mut [u8]) {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        buffer.fill(count);
-    }
-}
-
-impl ImapConnect for Nothing {
-    fn connect<'a>(
-        &'a self,
-        _: &'a MailServer,
-        _: &'a Credentials,
-        _: &'a dyn LoginObserver,
-    ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
-        Box::pin(async { Err(ImapError::Timeout) })
-    }
-}
-
-impl SmtpConnect for Nothing {
-    fn connect<'a>(
-        &'a self,
-        _: &'a MailServer,
-        _: &'a Credentials,
-        _: &'a dyn LoginObserver,
-        _: &'a Activity,
-    ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
-        Box::pin(async { Err(SmtpError::NoTls) })
-    }
-}
-
-impl Spools for Nothing {
-    fn create(&self, _: &Party) -> Result<Box<dyn Spool>, SpoolError> {
-        Ok(Box::new(Paper::default()))
-    }
-}
 
 struct Host {
     runtime: Runtime,
     engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
     store: Memory,
 }
 
@@ -113,10 +49,10 @@ impl Host {
         };
         let runtime = Runtime::new(settings).unwrap();
         let mime = runtime.component("mime", components::MIME).unwrap();
-        let mime = runtime.mime(&mime, Arc::new(Nothing)).unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(Wall(Instant::now()));
+        let mime = runtime.mime(&mime, Arc::new(InMemory)).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
         let store = Memory::new(MasterKey::from_bytes([1; 32]), Arc::clone(&clock));
-        let credentials = Credentials::Password(Secret::new("x".to_owned()));
+        let credentials = fakes::account::password("x");
         Accounts::create(&store, &account(), &credentials).await.unwrap();
         let profiles = Arc::new(engine::providers::Profiles::embedded().unwrap());
         let discovery = Discovery::new(profiles.clone(), HashMap::new(), None, clock.clone());
@@ -125,19 +61,19 @@ impl Host {
             tokens: Arc::new(()),
             own_tokens: Arc::new(()),
             authorization: Arc::default(),
-            clock,
-            entropy: Arc::new(Nothing),
-            imap: Arc::new(Nothing),
-            smtp: Arc::new(Nothing),
+            clock: Arc::clone(&clock),
+            entropy: Arc::new(Counting::default()),
+            imap: Arc::new(NoMailServer),
+            smtp: Arc::new(NoMailServer),
             mime: Arc::new(mime),
             outbox: Arc::new(store.clone()),
             accounts: Arc::new(store.clone()),
-            spools: Arc::new(Nothing),
+            spools: Arc::new(InMemory),
             profiles,
             discovery: Arc::new(discovery),
         };
         let engine = Engine::new(ports, EngineSettings::default());
-        Self { runtime, engine, store }
+        Self { runtime, engine, clock, store }
     }
 
     fn bind(&self, on_error: OnError, edits: &[EditKind]) {
@@ -152,15 +88,7 @@ impl Host {
     }
 
     async fn send(&self, subject: &str) -> Result<Receipt, Problem> {
-        let caller = Arc::new(Caller {
-            tenant: "acme".parse().unwrap(),
-            token: Some(model::ids::TokenId::generate([1; 10])),
-            scopes: Scope::EVERY.to_vec(),
-            accounts: None,
-            request: model::ids::RequestId::generate([2; 10]),
-            idempotency_key: None,
-            confined: None,
-        });
+        let caller = Arc::new(fakes::caller::caller("acme", &Scope::EVERY));
         let grant = self.engine.open_account(&caller, "anna").await.unwrap();
         let draft = Draft {
             to: vec![Address { name: None, email: "bo@example.net".to_owned() }],
@@ -173,7 +101,7 @@ impl Host {
 
     /// The bytes that would be sent.
     async fn accepted(&self) -> Vec<String> {
-        let now = Timestamp::from_millis(1_700_000_000_000);
+        let now = self.clock.now();
         let (owner, lease, room) =
             ("test".to_owned(), Duration::from_secs(60), ClaimCapacity::of(10));
         let wish = ClaimRequest { owner, now, lease, room, pauses: Vec::new() };
@@ -188,24 +116,8 @@ impl Host {
 }
 
 fn account() -> Account {
-    let server = MailServer {
-        host: "mail.example".to_owned(),
-        port: 465,
-        security: Security::Tls,
-        username: "anna".to_owned(),
-        pin: None,
-    };
-    let email: model::mail::address::EmailAddress = "anna@example.com".parse().unwrap();
-    Account {
-        id: "anna".parse().unwrap(),
-        tenant: "acme".parse().unwrap(),
-        email: email.clone(),
-        name: None,
-        imap: None,
-        smtp: Some(server),
-        identities: vec![Identity { name: None, email }],
-        generation: 1,
-    }
+    let smtp = Some(fakes::account::server("mail.example", 465, "anna"));
+    Account { smtp, ..fakes::account::account("anna", "anna@example.com") }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use components::COMPONENTS;
 use http::request::Builder;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use model::caller::{Caller, Scope};
+use model::caller::Scope;
 use runtime::Runtime;
 use runtime::component::Operation;
 use runtime::endpoint::Endpoint;
@@ -72,15 +72,7 @@ impl House {
     pub(crate) async fn send(&self, request: Builder, body: impl Into<Bytes>) -> Response<Bytes> {
         let request = request.header("postlet-request-id", "req_1");
         let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
-        let caller = Caller {
-            tenant: "ten".parse().unwrap(),
-            token: Some("tok_aaaaaaaaaaaaaaaa".parse().unwrap()),
-            scopes: Scope::EVERY.to_vec(),
-            accounts: None,
-            request: "req_aaaaaaaaaaaaaaaa".parse().unwrap(),
-            idempotency_key: None,
-            confined: None,
-        };
+        let caller = fakes::caller::caller("ten", &Scope::EVERY);
         let answer =
             self.endpoint.handle(Arc::new(caller), request.body(body).unwrap()).await.unwrap();
         let (head, body) = answer.into_parts();

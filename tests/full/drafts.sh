@@ -9,4 +9,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export POSTLET_DRAFTS="${1:-1000}" POSTLET_REQUIRE_RIG=1 RUST_BACKTRACE=0
 exec cargo test --locked --workspace --test binary -- \
-    --exact round_trip::sent_names_and_texts_are_read_back_unchanged --nocapture </dev/null
+    --exact real_servers::round_trip::sent_names_and_texts_are_read_back_unchanged --nocapture </dev/null

@@ -9,4 +9,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export POSTLET_KILLS="${1:-300}" POSTLET_REQUIRE_RIG=1 RUST_BACKTRACE=0
 exec cargo test --locked --workspace --test binary -- \
-    --exact kills::no_accepted_message_is_lost_by_kills_at_random_moments --nocapture </dev/null
+    --exact real_servers::kills::no_accepted_message_is_lost_by_kills_at_random_moments --nocapture </dev/null

@@ -22,3 +22,4 @@ pub mod request_body;
 pub mod request;
 pub mod response;
 pub mod describe;
+pub mod endpoint;

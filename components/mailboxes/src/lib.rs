@@ -3,50 +3,33 @@
 //! Compiles natively too, without its exports, so that code that needs no host is tested both
 //! natively and in WebAssembly.
 
-use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
+use kit::bindings::exports::postlet::mail::describe::Operation;
 use kit::bindings::postlet::mail::mailboxes;
 use kit::bindings::postlet::mail::mailboxes::{Mailbox, Role};
 use kit::describe::{self, Scope, operation, parameter};
 use kit::problem::Problem;
 use kit::request::{Request, Verb};
-use kit::response::{Answer, serve};
+use kit::response::Answer;
 use shapes::mailboxes as json;
 use shapes::member::Optional;
-use wasip2::exports::http::incoming_handler;
-use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-/// The component's exports.
-#[derive(Debug)]
-pub struct Component;
+kit::endpoint!(operations, answer);
 
-#[cfg(target_family = "wasm")]
-kit::bindings::export_describe!(Component);
-#[cfg(target_family = "wasm")]
-wasip2::http::proxy::export!(Component);
-
-impl Guest for Component {
-    fn operations() -> Vec<Operation> {
-        vec![Operation {
-            parameters: vec![parameter(
-                "counters",
-                r#"{"type":"boolean","default":false}"#,
-                "Include the numbers of messages and of unseen messages; costs a STATUS command for each mailbox",
-            )],
-            answers: vec![describe::json(200, kit::schema!("mailboxes"), "The mailboxes")],
-            ..operation(
-                "GET",
-                "/v1/accounts/:account/mailboxes",
-                Scope::Read,
-                "List the mailboxes of an account",
-            )
-        }]
-    }
-}
-
-impl incoming_handler::Guest for Component {
-    fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        serve(request, out, answer);
-    }
+fn operations() -> Vec<Operation> {
+    vec![Operation {
+        parameters: vec![parameter(
+            "counters",
+            r#"{"type":"boolean","default":false}"#,
+            "Include the numbers of messages and of unseen messages; costs a STATUS command for each mailbox",
+        )],
+        answers: vec![describe::json(200, kit::schema!("mailboxes"), "The mailboxes")],
+        ..operation(
+            "GET",
+            "/v1/accounts/:account/mailboxes",
+            Scope::Read,
+            "List the mailboxes of an account",
+        )
+    }]
 }
 
 fn answer(request: &Request) -> Result<Answer, Problem> {

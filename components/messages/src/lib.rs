@@ -11,33 +11,11 @@ mod read;
 mod update;
 mod describe;
 
-use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
 use kit::problem::Problem;
 use kit::request::{Request, Verb, not_found};
-use kit::response::{Answer, serve};
-use wasip2::exports::http::incoming_handler;
-use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+use kit::response::Answer;
 
-/// The component's exports.
-#[derive(Debug)]
-pub struct Component;
-
-#[cfg(target_family = "wasm")]
-kit::bindings::export_describe!(Component);
-#[cfg(target_family = "wasm")]
-wasip2::http::proxy::export!(Component);
-
-impl Guest for Component {
-    fn operations() -> Vec<Operation> {
-        describe::operations()
-    }
-}
-
-impl incoming_handler::Guest for Component {
-    fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        serve(request, out, answer);
-    }
-}
+kit::endpoint!(describe::operations, answer);
 
 fn answer(request: &Request) -> Result<Answer, Problem> {
     let verb = request.verb();

@@ -6,29 +6,20 @@
 //! Compiles natively too, without its exports, so that code that needs no host is tested both
 //! natively and in WebAssembly.
 
-use kit::bindings::exports::postlet::mail::describe::{Guest, Operation, Parameter};
+use kit::bindings::exports::postlet::mail::describe::{Operation, Parameter};
 use kit::bindings::postlet::mail::providers::{self, Step};
 use kit::describe::{Scope, json, operation, parameter};
 use kit::http::query::invalid;
 use kit::problem::{Code, Problem};
 use kit::request::{Request, Verb};
-use kit::response::{Answer, serve};
+use kit::response::Answer;
 use rules::foreign_text::printable_within;
-use wasip2::exports::http::incoming_handler;
-use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use crate::show::{Person, profile_json, step_json};
 
 mod show;
 
-/// The component's exports.
-#[derive(Debug)]
-pub struct Component;
-
-#[cfg(target_family = "wasm")]
-kit::bindings::export_describe!(Component);
-#[cfg(target_family = "wasm")]
-wasip2::http::proxy::export!(Component);
+kit::endpoint!(operations, answer);
 
 /// The schema of `email`. RFC 5321 section 4.5.3.1: 64 octets for the local part, 255 for the
 /// domain.
@@ -36,46 +27,38 @@ const ADDRESS: &str = r#"{"type":"string","minLength":3,"maxLength":320,
     "pattern":"^[^ \\x00-\\x1f\\x7f-\\x9f]+@[^ @\\x00-\\x1f\\x7f-\\x9f]+$",
     "description":"an address such as ann@example.com, with a `+` encoded as %2B, without spaces"}"#;
 
-impl Guest for Component {
-    fn operations() -> Vec<Operation> {
-        let shown = || {
-            vec![json(
-                200,
-                kit::schema!("provider"),
-                "The mail service; its texts are in the language of Accept-Language",
-            )]
-        };
-        vec![
-            Operation {
-                parameters: vec![Parameter {
-                    required: true,
-                    ..parameter("email", ADDRESS, "The e-mail address")
-                }],
-                answers: shown(),
-                ..operation(
-                    "GET",
-                    "/v1/providers",
-                    Scope::Read,
-                    "Show the servers and the login method for an address",
-                )
-            },
-            Operation {
-                answers: shown(),
-                ..operation(
-                    "GET",
-                    "/v1/providers/:domain",
-                    Scope::Read,
-                    "Show the servers and the login method for a domain",
-                )
-            },
-        ]
-    }
-}
-
-impl incoming_handler::Guest for Component {
-    fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        serve(request, out, answer);
-    }
+fn operations() -> Vec<Operation> {
+    let shown = || {
+        vec![json(
+            200,
+            kit::schema!("provider"),
+            "The mail service; its texts are in the language of Accept-Language",
+        )]
+    };
+    vec![
+        Operation {
+            parameters: vec![Parameter {
+                required: true,
+                ..parameter("email", ADDRESS, "The e-mail address")
+            }],
+            answers: shown(),
+            ..operation(
+                "GET",
+                "/v1/providers",
+                Scope::Read,
+                "Show the servers and the login method for an address",
+            )
+        },
+        Operation {
+            answers: shown(),
+            ..operation(
+                "GET",
+                "/v1/providers/:domain",
+                Scope::Read,
+                "Show the servers and the login method for a domain",
+            )
+        },
+    ]
 }
 
 fn answer(request: &Request) -> Result<Answer, Problem> {

@@ -13,41 +13,19 @@ mod form_draft;
 mod submissions;
 mod describe;
 
-use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
 use kit::bindings::postlet::mail::outcomes::State;
 use kit::bindings::postlet::mail::submission;
 use kit::problem::Problem;
 use kit::request::{Request, Verb, not_found, wrong_type};
-use kit::response::{Answer, serve};
+use kit::response::Answer;
 use shapes::submissions::{SubmissionState, Submissions};
-use wasip2::exports::http::incoming_handler;
-use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use crate::submissions::{STATES, receipt_json, state_json, submission_json};
 
 /// The host's own cap on JSON bodies; a form is streamed and has none here.
 const JSON_CAP: usize = 8 * 1024 * 1024;
 
-/// The component's exports.
-#[derive(Debug)]
-pub struct Component;
-
-#[cfg(target_family = "wasm")]
-kit::bindings::export_describe!(Component);
-#[cfg(target_family = "wasm")]
-wasip2::http::proxy::export!(Component);
-
-impl Guest for Component {
-    fn operations() -> Vec<Operation> {
-        describe::operations()
-    }
-}
-
-impl incoming_handler::Guest for Component {
-    fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        serve(request, out, answer);
-    }
-}
+kit::endpoint!(describe::operations, answer);
 
 fn answer(request: &Request) -> Result<Answer, Problem> {
     let route = request.field("spin-matched-route").unwrap_or_default();

@@ -3,69 +3,20 @@
 //! Wires are in-memory pipes; "TLS" only marks them, since TLS is implemented in `net`.
 
 use parking_lot::Mutex;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::Poll;
 
+use fakes::clock::TokioClock;
+use fakes::wire::{PipeWire, boxed};
 use model::account::{Credentials, MailServer, OAuth, Security, TokenSource};
-use model::instant::Timestamp;
 use model::port::BoxFuture;
-use model::port::clock::Clock;
 use model::port::dial::{Dial, DialError, Encryption, Target, Wire};
 use model::port::login_observer::LoginObserver;
 use model::port::smtp::Activity;
 use model::secret::Secret;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-
-#[derive(Debug)]
-pub(crate) struct PipeWire {
-    pipe: DuplexStream,
-    encrypted: bool,
-    local: Option<IpAddr>,
-}
-
-impl Wire for PipeWire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        Pin::new(&mut self.pipe).poll_read(context, &mut buffer).map_ok(|()| buffer.filled().len())
-    }
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.pipe).poll_write(context, bytes)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.pipe).poll_flush(context)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.pipe).poll_shutdown(context)
-    }
-    fn upgrade(mut self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Wire>, DialError>> {
-        Box::pin(async move {
-            self.encrypted = true;
-            let wire: Box<dyn Wire> = self;
-            Ok(wire)
-        })
-    }
-    fn peer(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 9))
-    }
-    fn local(&self) -> Option<IpAddr> {
-        self.local
-    }
-    fn is_encrypted(&self) -> bool {
-        self.encrypted
-    }
-}
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf};
 
 /// A dialler with one prepared wire.
 #[derive(Debug)]
@@ -81,25 +32,16 @@ impl OneWire {
 impl Dial for OneWire {
     fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, Result<Box<dyn Wire>, DialError>> {
         let pipe = self.0.lock().take().expect("one connection");
-        Box::pin(async move {
-            let wire: Box<dyn Wire> = Box::new(PipeWire { pipe, encrypted: false, local: self.1 });
-            Ok(wire)
-        })
+        Box::pin(async move { Ok(boxed(PipeWire::pretending(pipe, self.1))) })
     }
 }
 
 pub(crate) fn server(security: Security) -> MailServer {
-    MailServer {
-        host: "mail.example.test".into(),
-        port: 1,
-        security,
-        username: "ann".into(),
-        pin: None,
-    }
+    MailServer { security, ..fakes::account::server("mail.example.test", 1, "ann") }
 }
 
 pub(crate) fn credentials() -> Credentials {
-    Credentials::Password(Secret::new("pass word".into()))
+    fakes::account::password("pass word")
 }
 
 /// A token instead of a password.
@@ -112,24 +54,8 @@ pub(crate) fn token() -> Credentials {
     })
 }
 
-/// tokio's clock, which some tests pause.
-#[derive(Debug)]
-struct Tokio(tokio::time::Instant);
-
-impl Clock for Tokio {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(0).after(self.0.elapsed())
-    }
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
 pub(crate) fn activity() -> Activity {
-    Activity::new(Arc::new(Tokio(tokio::time::Instant::now())))
+    Activity::new(Arc::new(TokioClock::new()))
 }
 
 /// Records every step of a login.
@@ -181,7 +107,35 @@ pub(crate) fn pair_holding(room: usize) -> (OneWire, Peer) {
     (OneWire(Mutex::new(Some(near)), None), Peer { pipe: far })
 }
 
+/// Connects while the peer plays its part, and returns what it heard.
+pub(crate) async fn talk<T, E>(
+    says: &[&str],
+    connect: impl AsyncFnOnce(OneWire) -> Result<T, E>,
+) -> (Result<(), E>, Vec<String>) {
+    let (dial, peer) = pair();
+    let (session, heard) = tokio::join!(connect(dial), peer.play(says));
+    (session.map(|_| ()), heard)
+}
+
 impl Peer {
+    /// Sends one piece after each line that it receives, and closes; returns the lines. `{tag}`
+    /// stands for the tag of the last IMAP command.
+    pub(crate) async fn play(mut self, says: &[&str]) -> Vec<String> {
+        let (mut heard, mut tag) = (Vec::new(), String::new());
+        for (index, piece) in says.iter().enumerate() {
+            if index > 0 {
+                let line = self.hear().await;
+                // A line without a space is the response to a challenge and has no tag.
+                if let Some((first, _)) = line.split_once(' ') {
+                    tag = first.to_owned();
+                }
+                heard.push(line);
+            }
+            self.say(piece.replace("{tag}", &tag)).await;
+        }
+        heard
+    }
+
     /// An error means that the client has gone, which many tests expect.
     pub(crate) async fn say(&mut self, text: impl AsRef<[u8]>) -> bool {
         self.pipe.write_all(text.as_ref()).await.is_ok()

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
 
 use crate::config::Config;
 use crate::connection_context::{Book, ConnectionContext};
@@ -43,7 +44,7 @@ pub struct Mailroom {
     submission: SocketAddr,
     submissions: SocketAddr,
     pin: String,
-    pem: String,
+    connector: TlsConnector,
     site: Arc<ConnectionContext>,
     /// Dropped with the server.
     _doors: JoinSet<()>,
@@ -58,7 +59,7 @@ impl Mailroom {
     /// port.
     pub async fn start(config: Config) -> Result<Self, MailroomError> {
         let Config { users, hostname } = config;
-        let Identity { acceptor, pin, pem } = make_identity(&hostname)?;
+        let Identity { acceptor, pin, connector } = make_identity(&hostname)?;
         let site = Arc::new(ConnectionContext::new(Store::new(users)?, acceptor, hostname));
         let mut doors = JoinSet::new();
         let mut open = async |protocol, security| {
@@ -72,7 +73,7 @@ impl Mailroom {
         let imaps = open(Protocol::Imap, Security::Implicit).await?;
         let submission = open(Protocol::Smtp, Security::StartTls).await?;
         let submissions = open(Protocol::Smtp, Security::Implicit).await?;
-        Ok(Self { imap, imaps, submission, submissions, pin, pem, site, _doors: doors })
+        Ok(Self { imap, imaps, submission, submissions, pin, connector, site, _doors: doors })
     }
 
     /// IMAP with STARTTLS.
@@ -101,9 +102,9 @@ impl Mailroom {
         &self.pin
     }
 
-    /// The certificate, which a client may use as its only root.
-    pub fn certificate_pem(&self) -> &str {
-        &self.pem
+    /// A TLS client that trusts this server's certificate and no other.
+    pub fn connector(&self) -> &TlsConnector {
+        &self.connector
     }
 
     /// Serves one client over any stream, for as long as the future is polled or until the client

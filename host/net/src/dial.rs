@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use crate::egress_guard::{Egress, Purpose};
 use crate::resolve::Resolver;
 use crate::tls::Trust;
-use crate::wire::{PlainWire, Upgrade};
+use crate::wire::{TcpWire, Upgrade};
 
 /// Time limit for each address of a host.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -94,7 +94,7 @@ impl Dialer {
     async fn open(&self, target: &Target) -> Result<Box<dyn Wire>, DialError> {
         let upgrade = self.upgrade(&target.host, target.pin)?;
         let (stream, peer) = self.connect(&target.host, target.port, Purpose::Mail).await?;
-        Ok(Box::new(PlainWire { stream, peer, upgrade }))
+        Ok(Box::new(TcpWire::plain(stream, peer, upgrade)))
     }
 
     fn upgrade(&self, host: &str, pin: Option<SpkiPin>) -> Result<Upgrade, DialError> {

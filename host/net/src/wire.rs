@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use model::instant::Timestamp;
@@ -39,7 +39,7 @@ impl Upgrade {
         // Some servers send their greeting under Nagle's algorithm and wait for the client's
         // delayed ACK: 40 ms lost.
         quick_ack(stream.get_ref().0);
-        Ok(Box::new(TlsWire { stream, peer }))
+        Ok(Box::new(TcpWire { stream: Stream::Tls(Box::new(stream)), peer }))
     }
 
     pub(crate) async fn stream(self, stream: TcpStream) -> Result<TlsStream<TcpStream>, DialError> {
@@ -62,94 +62,94 @@ fn quick_ack(stream: &TcpStream) {
     let _ = stream;
 }
 
-/// Not yet encrypted: only for a STARTTLS dialogue.
+/// A connection, in plain text or encrypted.
 #[derive(Debug)]
-pub(crate) struct PlainWire {
-    pub(crate) stream: TcpStream,
-    pub(crate) peer: SocketAddr,
-    pub(crate) upgrade: Upgrade,
-}
-
-impl Wire for PlainWire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        read(&mut self.stream, context, buffer)
-    }
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-    fn upgrade(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Wire>, DialError>> {
-        let Self { stream, peer, upgrade } = *self;
-        Box::pin(upgrade.handshake(stream, peer))
-    }
-    fn peer(&self) -> SocketAddr {
-        self.peer
-    }
-    fn local(&self) -> Option<IpAddr> {
-        self.stream.local_addr().ok().map(|local| local.ip())
-    }
-    fn is_encrypted(&self) -> bool {
-        false
-    }
-}
-
-#[derive(Debug)]
-struct TlsWire {
-    stream: TlsStream<TcpStream>,
+pub(crate) struct TcpWire {
+    stream: Stream,
     peer: SocketAddr,
 }
 
-impl Wire for TlsWire {
+#[derive(Debug)]
+enum Stream {
+    /// Not yet encrypted: only for a STARTTLS dialogue.
+    Plain(TcpStream, Upgrade),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+trait Io: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
+
+impl Stream {
+    fn io(&mut self) -> Pin<&mut dyn Io> {
+        match self {
+            Self::Plain(stream, _) => Pin::new(stream),
+            Self::Tls(stream) => Pin::new(stream),
+        }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream, _) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+impl TcpWire {
+    pub(crate) const fn plain(stream: TcpStream, peer: SocketAddr, upgrade: Upgrade) -> Self {
+        Self { stream: Stream::Plain(stream, upgrade), peer }
+    }
+}
+
+impl Wire for TcpWire {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        read(&mut self.stream, context, buffer)
+        let mut buffer = ReadBuf::new(buffer);
+        self.stream.io().poll_read(context, &mut buffer).map_ok(|()| buffer.filled().len())
     }
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.stream.io().poll_write(context, bytes)
     }
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream.io().poll_flush(context)
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream.io().poll_shutdown(context)
     }
     fn upgrade(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Wire>, DialError>> {
-        // TLS inside TLS is not supported: such a call is a bug of the caller.
+        let Self { stream, peer } = *self;
         Box::pin(async move {
-            Err(DialError::Tls { host: self.peer.ip().to_string(), fault: TlsFault::Handshake })
+            match stream {
+                Stream::Plain(stream, upgrade) => upgrade.handshake(stream, peer).await,
+                // TLS inside TLS is not supported: such a call is a bug of the caller.
+                Stream::Tls(_) => {
+                    let host = peer.ip().to_string();
+                    Err(DialError::Tls { host, fault: TlsFault::Handshake })
+                }
+            }
         })
     }
     fn peer(&self) -> SocketAddr {
         self.peer
     }
     fn local(&self) -> Option<IpAddr> {
-        self.stream.get_ref().0.local_addr().ok().map(|local| local.ip())
+        self.stream.tcp().local_addr().ok().map(|local| local.ip())
     }
     fn is_encrypted(&self) -> bool {
-        true
+        matches!(self.stream, Stream::Tls(_))
     }
     fn encryption(&self) -> Option<Encryption> {
-        encryption(self.stream.get_ref().1)
+        match &self.stream {
+            Stream::Plain(..) => None,
+            Stream::Tls(stream) => encryption(stream.get_ref().1),
+        }
     }
 }
 
@@ -176,14 +176,4 @@ fn expires(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let seconds = parsed.validity().not_after.timestamp();
     Some(Timestamp::from_millis(seconds.saturating_mul(1000)))
-}
-
-fn read(
-    stream: &mut (impl AsyncRead + Unpin),
-    context: &mut Context<'_>,
-    buffer: &mut [u8],
-) -> Poll<io::Result<usize>> {
-    let mut buffer = ReadBuf::new(buffer);
-    ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
-    Poll::Ready(Ok(buffer.filled().len()))
 }

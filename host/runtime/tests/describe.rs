@@ -1,18 +1,12 @@
 //! Tests of `describe`: what components declare, and how a failing declaration is handled.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
-
-mod support;
 
 use std::sync::Arc;
 
+use fakes::spool::InMemory;
 use runtime::error::RuntimeError;
 use runtime::limits::Limits;
-use support::{InMemory, OneAccount, runtime};
+
+use crate::support::{OneAccount, runtime};
 
 #[tokio::test]
 async fn every_embedded_endpoint_describes_itself_without_any_capability() {

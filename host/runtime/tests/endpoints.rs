@@ -1,12 +1,4 @@
 //! Tests of the real endpoint components over fake capabilities that record their calls.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
-
-mod support;
 
 use std::sync::Arc;
 
@@ -16,7 +8,8 @@ use http_body_util::{BodyExt, Full};
 use runtime::endpoint::Endpoint;
 use runtime::limits::Limits;
 use serde_json::Value;
-use support::{OneAccount, caller, runtime};
+
+use crate::support::{OneAccount, caller, runtime};
 
 #[tokio::test]
 async fn an_uploaded_attachment_reaches_the_outbox_byte_for_byte() {

@@ -1,18 +1,11 @@
 //! Tests of filters in the real runtime: the example footer filter, and one that misbehaves by
 //! subject.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
-
-mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fakes::spool::InMemory;
 use model::filter::{Edit, EditKind, Refusal, Verdict};
 use model::mail::draft::{Composed, Envelope};
 use model::mail::message::{Header, HeaderSummary, ParseOptions, Part, ReplyHeaders, Summary};
@@ -26,7 +19,8 @@ use runtime::Runtime;
 use runtime::error::RuntimeError;
 use runtime::filter::Filter;
 use runtime::limits::{Limits, Settings};
-use support::{InMemory, nothing_lives, with};
+
+use crate::support::{nothing_lives, with};
 
 /// A message with one subject.
 #[derive(Debug)]

@@ -1,12 +1,4 @@
 //! Tests of the guest log: what a guest writes is logged, up to a limit.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
-
-mod support;
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -14,8 +6,9 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use runtime::limits::Limits;
-use support::{OneAccount, ask, hostile, nothing_lives, runtime};
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{OneAccount, ask, hostile, nothing_lives, runtime};
 
 #[derive(Clone, Debug, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);

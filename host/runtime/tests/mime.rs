@@ -1,16 +1,9 @@
 //! Tests of the real `mime` component, called as the engine calls it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
-
-mod support;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fakes::spool::InMemory;
 use model::instant::Timestamp;
 use model::mail::address::Address;
 use model::mail::draft::{Attachment, Disposition, Draft};
@@ -19,7 +12,8 @@ use model::octets::in_memory;
 use model::port::mime::{Mime, MimeError};
 use runtime::limits::{Limits, Settings};
 use runtime::mime::MimeComponent;
-use support::{InMemory, nothing_lives, runtime, with};
+
+use crate::support::{nothing_lives, runtime, with};
 
 #[tokio::test]
 async fn a_composed_message_is_read_back_with_its_attachment() {

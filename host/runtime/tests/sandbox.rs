@@ -2,15 +2,8 @@
 //! of its sandbox.
 //!
 //! Each test has a runtime of its own, so that its counters are its own.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
 
-mod support;
-
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::combinators::UnsyncBoxBody;
@@ -19,7 +12,11 @@ use hyper::body::{Bytes, Frame};
 use runtime::body::Body;
 use runtime::error::{BodyError, Budget, CapacityError, EndpointError, LimitKind};
 use runtime::limits::{Limits, Settings};
-use support::{ask, caller, drain, get, hostile, json, nothing_lives, runtime, short, with};
+
+use crate::support::{
+    OneAccount, ask, caller, disconnect, drain, drop_body, get, hostile, json, nothing_lives,
+    runtime, short, with,
+};
 
 #[tokio::test]
 async fn a_loop_ends_at_its_cpu_budget_and_a_neighbour_is_served_meanwhile() {
@@ -99,16 +96,7 @@ async fn dropping_the_request_ends_the_instance() {
     let runtime = runtime();
     for path in ["/sleep", "/loop"] {
         let endpoint = hostile(&runtime, Limits { cpu: Duration::from_secs(40), ..short() });
-        let lives = async {
-            while runtime.counters().live == 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            ended = ask(&endpoint, path) => panic!("{path} ended by itself: {ended:?}"),
-            () = lives => {}
-        }
-        nothing_lives(&runtime).await;
+        disconnect(&runtime, &endpoint, path).await;
     }
     assert_eq!(runtime.counters().timeouts, 0);
 }
@@ -116,12 +104,7 @@ async fn dropping_the_request_ends_the_instance() {
 #[tokio::test]
 async fn dropping_the_response_body_ends_the_instance() {
     let runtime = runtime();
-    let response = ask(&hostile(&runtime, short()), "/trickle").await.unwrap();
-    let mut body = response.into_body();
-    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), ".");
-    assert_eq!(runtime.counters().live, 1);
-    drop(body);
-    nothing_lives(&runtime).await;
+    drop_body(&runtime, &hostile(&runtime, short())).await;
 }
 
 #[tokio::test]
@@ -151,9 +134,7 @@ async fn a_request_that_is_too_large_is_cut_off_with_or_without_a_length() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
     let limits = Limits { request_body: 1000, ..short() };
-    let echo = runtime
-        .endpoint(&echo, std::sync::Arc::new(support::OneAccount::default()), limits)
-        .unwrap();
+    let echo = runtime.endpoint(&echo, Arc::new(OneAccount::default()), limits).unwrap();
     let pieces = std::iter::repeat_with(|| Ok(Bytes::from_static(&[b' '; 100])));
     let told = http_body_util::Full::new(Bytes::from(vec![b' '; 1001]));
     for body in [
@@ -171,9 +152,7 @@ async fn a_request_that_never_arrives_ends_at_the_idle_limit() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
     let limits = Limits { idle: Duration::from_millis(100), ..short() };
-    let echo = runtime
-        .endpoint(&echo, std::sync::Arc::new(support::OneAccount::default()), limits)
-        .unwrap();
+    let echo = runtime.endpoint(&echo, Arc::new(OneAccount::default()), limits).unwrap();
     let request = get("/").map(|_| streamed(futures_util::stream::pending()));
     let ended = echo.handle(caller("ann"), request).await;
     assert!(matches!(ended, Err(EndpointError::Timeout { budget: Budget::Idle, .. })), "{ended:?}");
@@ -261,11 +240,7 @@ async fn another_tenants_account_is_unknown_and_the_tenants_own_opens() {
 async fn an_ordinary_guest_answers_and_is_dropped() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
-    let echo = runtime.endpoint(
-        &echo,
-        std::sync::Arc::new(support::OneAccount::default()),
-        Limits::default(),
-    );
+    let echo = runtime.endpoint(&echo, Arc::new(OneAccount::default()), Limits::default());
     let body = http_body_util::Full::new(Bytes::from_static(br#"{"a":1}"#));
     let request = get("/").map(|_| UnsyncBoxBody::new(body.map_err(|never| match never {})));
     let response = echo.unwrap().handle(caller("ann"), request).await.unwrap();

@@ -1,12 +1,4 @@
 //! Tests of endpoints on WASI 0.3: they are served, and confined like those of WASI 0.2.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
-
-mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +10,11 @@ use runtime::Runtime;
 use runtime::endpoint::Endpoint;
 use runtime::error::{BodyError, Budget, EndpointError, LimitKind};
 use runtime::limits::Limits;
-use support::{OneAccount, ask, caller, drain, get, nothing_lives, runtime, short};
 use tokio::sync::mpsc;
+
+use crate::support::{
+    OneAccount, ask, caller, disconnect, drain, drop_body, get, nothing_lives, runtime, short,
+};
 
 fn endpoint(runtime: &Runtime, limits: Limits) -> Endpoint {
     let component = runtime.component("async", guests::ASYNC).unwrap();
@@ -135,22 +130,9 @@ async fn a_client_that_disconnects_ends_the_instance() {
     let runtime = runtime();
     let endpoint = endpoint(&runtime, Limits { cpu: Duration::from_secs(40), ..short() });
     for path in ["/sleep", "/loop"] {
-        let lives = async {
-            while runtime.counters().live == 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            ended = ask(&endpoint, path) => panic!("{path} ended by itself: {ended:?}"),
-            () = lives => {}
-        }
-        nothing_lives(&runtime).await;
+        disconnect(&runtime, &endpoint, path).await;
     }
-    let mut body = ask(&endpoint, "/trickle").await.unwrap().into_body();
-    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), ".");
-    assert_eq!(runtime.counters().live, 1);
-    drop(body);
-    nothing_lives(&runtime).await;
+    drop_body(&runtime, &endpoint).await;
     assert_eq!(runtime.counters().timeouts, 0);
 }
 

@@ -15,6 +15,7 @@ pub mod files;
 mod rules;
 pub mod sqlite;
 pub mod memory;
+#[cfg(test)]
 mod tests;
 
 pub use error::OpenError;

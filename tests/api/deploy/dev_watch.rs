@@ -10,6 +10,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use testkit::raw_http::ask;
 
@@ -121,8 +122,8 @@ watch = ["build.sh", "src/**"]
     )
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_edit_is_built_and_served_and_an_invalid_one_changes_nothing() {
+/// The application is built and served.
+fn served() -> (TempDir, Dev) {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
     std::fs::write(file("given.wasm"), guests::ECHO).unwrap();
@@ -130,6 +131,13 @@ async fn an_edit_is_built_and_served_and_an_invalid_one_changes_nothing() {
     std::fs::write(file("spin.toml"), manifest("one")).unwrap();
     let dev = Dev::start(&file("spin.toml"));
     dev.hears("is served");
+    (directory, dev)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_is_built_and_served_and_an_invalid_one_changes_nothing() {
+    let (directory, dev) = served();
+    let file = |name: &str| directory.path().join(name);
     assert_eq!(dev.get("/hello").await, (200, "one".to_owned()));
 
     std::fs::write(file("spin.toml"), manifest("two")).unwrap();
@@ -165,13 +173,8 @@ async fn an_edit_is_built_and_served_and_an_invalid_one_changes_nothing() {
 /// The component of an earlier build does not match the current source.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_of_the_manifest_builds_again_after_a_failed_build() {
-    let directory = tempfile::tempdir().unwrap();
+    let (directory, dev) = served();
     let file = |name: &str| directory.path().join(name);
-    std::fs::write(file("given.wasm"), guests::ECHO).unwrap();
-    std::fs::write(file("build.sh"), "cp given.wasm echo.wasm\n").unwrap();
-    std::fs::write(file("spin.toml"), manifest("one")).unwrap();
-    let dev = Dev::start(&file("spin.toml"));
-    dev.hears("is served");
     std::fs::write(file("build.sh"), "exit 3\n").unwrap();
     dev.hears("still served");
 

@@ -1,15 +1,8 @@
 //! Tests of type errors at deployment: exports of another type than the host calls, and invalid
 //! descriptions of responses.
 
-use crate::deploy::site::{Site, Who};
-
-const ENDPOINT: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
-    [[trigger.http]]\nroute = \"/...\"\ncomponent = \"own\"\n\
-    [component.own]\nsource = \"own.wasm\"\n";
-
-const FILTER: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
-    [[trigger.mail]]\ncomponent = \"own\"\nhook = \"before-send\"\n\
-    [component.own]\nsource = \"own.wasm\"\n";
+use crate::deploy::site::{FILTER, Site, Who};
+use testkit::site::APPLICATION;
 
 /// A component that exports a function of this name in this interface, without parameters, whose
 /// result is a number.
@@ -28,9 +21,9 @@ fn exporting(interface: &str, function: &str) -> Vec<u8> {
 async fn an_export_of_another_type_is_refused_at_deployment() {
     let site = Site::start().await;
     for (manifest, interface, function) in [
-        (ENDPOINT, "wasi:http/incoming-handler@0.2.0", "handle"),
-        (ENDPOINT, "wasi:http/handler@0.3.0", "handle"),
-        (ENDPOINT, "postlet:mail/describe@0.1.0", "operations"),
+        (APPLICATION, "wasi:http/incoming-handler@0.2.0", "handle"),
+        (APPLICATION, "wasi:http/handler@0.3.0", "handle"),
+        (APPLICATION, "postlet:mail/describe@0.1.0", "operations"),
         (FILTER, "postlet:mail/before-send@0.1.0", "judge"),
     ] {
         let told = site.deploy(manifest, &exporting(interface, function)).await.unwrap_err();
@@ -42,7 +35,7 @@ async fn an_export_of_another_type_is_refused_at_deployment() {
     }
     // An export of another name is not called by the host.
     for (manifest, interface, function) in [
-        (ENDPOINT, "wasi:http/incoming-handler@0.2.0", "handel"),
+        (APPLICATION, "wasi:http/incoming-handler@0.2.0", "handel"),
         (FILTER, "postlet:mail/before-send@0.1.0", "jugde"),
     ] {
         let told = site.deploy(manifest, &exporting(interface, function)).await.unwrap_err();
@@ -60,7 +53,7 @@ async fn an_invalid_description_of_responses_is_refused() {
         ("type", "POST /things: the answer 200: `text\\nplain` is not a media type"),
         ("other", "POST /things: `csv` is not the media type of a body"),
     ] {
-        let told = site.deploy(ENDPOINT, &guests::describer(word)).await.unwrap_err();
+        let told = site.deploy(APPLICATION, &guests::describer(word)).await.unwrap_err();
         let place = "line 8: `component.own.source`: its description (`operations()`) is invalid: ";
         assert!(told.starts_with(&format!("{place}{want}")), "{told}");
     }

@@ -18,6 +18,11 @@ use testkit::code_cache;
 use testkit::in_process_host::{Serving, serve, stores};
 use testkit::raw_http::{Answer, ask_named};
 
+/// An application of one filter without grants.
+pub(crate) const FILTER: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
+    [[trigger.mail]]\ncomponent = \"own\"\nhook = \"before-send\"\n\
+    [component.own]\nsource = \"own.wasm\"\n";
+
 /// A serving host.
 pub(crate) struct Site {
     pub(crate) host: Arc<Host>,

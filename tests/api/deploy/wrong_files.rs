@@ -1,14 +1,7 @@
 //! Tests of common wrong files: each is refused with its place and an instruction.
 
-use crate::deploy::site::{Site, Who};
-
-const ENDPOINT: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
-    [[trigger.http]]\nroute = \"/...\"\ncomponent = \"own\"\n\
-    [component.own]\nsource = \"own.wasm\"\n";
-
-const FILTER: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
-    [[trigger.mail]]\ncomponent = \"own\"\nhook = \"before-send\"\n\
-    [component.own]\nsource = \"own.wasm\"\n";
+use crate::deploy::site::{FILTER, Site, Who};
+use testkit::site::APPLICATION;
 
 /// A component that imports one instance and exports another, both with a function `f`.
 fn between(import: &str, export: &str) -> Vec<u8> {
@@ -66,7 +59,7 @@ async fn the_error_for_a_common_wrong_file_says_what_to_do() {
             &format!("it exports `postlet:mail/describe@2.0.0`, {other}"),
         ),
     ] {
-        let told = site.deploy(ENDPOINT, &wasm).await.unwrap_err();
+        let told = site.deploy(APPLICATION, &wasm).await.unwrap_err();
         let place = "line 8: `component.own.source`: component own cannot be run: ";
         assert!(told.starts_with(&format!("{place}{want}")), "{told}");
         assert!(told.len() < 500, "{told}");
@@ -111,7 +104,7 @@ async fn an_import_that_the_host_does_not_have_is_named_with_advice() {
             ],
         ),
     ] {
-        for manifest in [ENDPOINT, FILTER] {
+        for manifest in [APPLICATION, FILTER] {
             let told = site.deploy(manifest, &wasm).await.unwrap_err();
             let place = "line 8: `component.own.source`: component own cannot be run: ";
             assert!(told.starts_with(&format!("{place}{}", wants[0])), "{told}");
@@ -158,17 +151,17 @@ async fn the_error_for_a_component_in_the_wrong_place_names_the_right_one() {
         ),
         (FILTER, guests::ASYNC.to_vec(), "component own cannot be run: it imports `wasi:"),
         (
-            ENDPOINT,
+            APPLICATION,
             components::FILTER_FOOTER.to_vec(),
             "component own does not export wasi:http/incoming-handler (or handler, of WASI 0.3): it is a filter: bind it",
         ),
         (
-            ENDPOINT,
+            APPLICATION,
             exporting(Some("wasi:cli/run@0.2.0")),
             "component own does not export wasi:http/incoming-handler (or handler, of WASI 0.3): it is a command",
         ),
         (
-            ENDPOINT,
+            APPLICATION,
             exporting(None),
             "component own does not export wasi:http/incoming-handler (or handler, of WASI 0.3): it exports nothing at all",
         ),

@@ -1,6 +1,5 @@
 //! A cell of the fault matrix: the fault, its step, the permitted outcomes, and the deadline.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -33,22 +32,6 @@ pub fn faults() -> [Fault; 6] {
         Fault::No("not today".to_owned()),
         Fault::Bad("never heard of it".to_owned()),
     ]
-}
-
-/// Every fault at each of the steps of both protocols.
-pub fn cells(
-    call: &'static str,
-    start: Start,
-    protocols: [Protocol; 2],
-    steps: impl Fn(Protocol) -> BTreeSet<&'static str>,
-) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for protocol in protocols {
-        for step in steps(protocol) {
-            cells.extend(faults().map(|fault| Cell { call, start, protocol, step, fault }));
-        }
-    }
-    cells
 }
 
 /// A cell of the matrix.

@@ -13,18 +13,18 @@ use engine::engine::Engine;
 use engine::ports::Ports;
 use engine::providers::Profiles;
 use engine::settings::Settings;
+use fakes::clock::TokioClock;
+use fakes::entropy::Counting;
 use mail::imap::{Imap, ImapLimits};
 use mail::smtp::{Smtp, SmtpLimits};
 use mailroom::{Config, FaultScript, Mailroom, Protocol, Rule, User};
-use model::account::{Account, Credentials, Identity, MailServer, Security};
-use model::caller::{Caller, Grant, Scope};
-use model::ids::{RequestId, TokenId};
+use model::account::{Account, Credentials, MailServer, Security};
+use model::caller::{Grant, Scope};
 use model::mail::message::MessageQuery;
 use model::port::accounts::Accounts;
 use model::port::capabilities::{AccountAccess, Messages};
 use model::port::clock::Clock;
 use model::port::outbox::Outbox;
-use model::secret::Secret;
 use runtime::Runtime;
 use runtime::mime::MimeComponent;
 use store::files::spools::{FileSpools, SpoolLimits};
@@ -32,7 +32,6 @@ use store::keys::seal::MasterKey;
 use store::memory::Memory;
 use tempfile::TempDir;
 
-use crate::clock::{Counting, Paused};
 use crate::pipe::Pipes;
 
 /// The account that sends and reads.
@@ -75,7 +74,15 @@ pub struct Setting {
 
 impl Setting {
     /// Implicit TLS, with everything offered.
-    pub const PLAIN: Self = Self { security: Security::Tls, without: &[] };
+    pub const PLAIN: Self = Self::without(&[]);
+    /// STARTTLS, with everything offered.
+    pub const STARTTLS: Self = Self { security: Security::StartTls, without: &[] };
+
+    /// Implicit TLS, without these capabilities and keywords.
+    #[must_use]
+    pub const fn without(without: &'static [&'static str]) -> Self {
+        Self { security: Security::Tls, without }
+    }
 }
 
 /// The fixture.
@@ -106,9 +113,9 @@ pub fn on_an_owned_clock(work: impl Future<Output = ()>) {
 impl Fixture {
     /// An account, with its outbox being delivered.
     pub async fn new(setting: Setting) -> Self {
-        let clock = Arc::new(Paused::new());
+        let clock = Arc::new(TokioClock::new());
         let memory = Memory::new(MasterKey::from_bytes([7; 32]), clock.clone());
-        let credentials = Credentials::Password(Secret::new("secret".to_owned()));
+        let credentials = fakes::account::password("secret");
         memory.create(&account(setting.security), &credentials).await.unwrap();
         Self::over(Arc::new(memory.clone()), Arc::new(memory), clock, setting.without).await
     }
@@ -145,16 +152,8 @@ impl Fixture {
             discovery: Arc::new(discovery),
         };
         let engine = Engine::new(ports, Settings::default());
-        let credentials = Credentials::Password(Secret::new("secret".to_owned()));
-        let caller = Arc::new(Caller {
-            tenant: "acme".parse().unwrap(),
-            token: Some(TokenId::generate([1; 10])),
-            scopes: Scope::EVERY.to_vec(),
-            accounts: None,
-            request: RequestId::generate([2; 10]),
-            idempotency_key: None,
-            confined: None,
-        });
+        let credentials = fakes::account::password("secret");
+        let caller = Arc::new(fakes::caller::caller("acme", &Scope::EVERY));
         let grant = engine.open_account(&caller, "ann").await.unwrap();
         let fixture = Self { mailroom, engine, grant, credentials, without };
         fixture.behave();
@@ -240,21 +239,7 @@ fn account(security: Security) -> Account {
         Security::Tls => (993, 465),
         Security::StartTls => (143, 587),
     };
-    let server = |port| MailServer {
-        host: "mail.x.test".to_owned(),
-        port,
-        security,
-        username: ANN.to_owned(),
-        pin: None,
-    };
-    Account {
-        id: "ann".parse().unwrap(),
-        tenant: "acme".parse().unwrap(),
-        email: ANN.parse().unwrap(),
-        name: None,
-        imap: Some(server(imap)),
-        smtp: Some(server(smtp)),
-        identities: vec![Identity { name: None, email: ANN.parse().unwrap() }],
-        generation: 1,
-    }
+    let server = |port| MailServer { security, ..fakes::account::server("mail.x.test", port, ANN) };
+    let (imap, smtp) = (Some(server(imap)), Some(server(smtp)));
+    Account { imap, smtp, ..fakes::account::account("ann", ANN) }
 }

@@ -14,5 +14,6 @@ pub mod clock;
 pub mod pipe;
 pub mod fixture;
 pub mod cell;
+pub mod scenario;
 pub mod mailbox_calls;
 pub mod submissions;

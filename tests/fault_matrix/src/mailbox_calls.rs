@@ -4,20 +4,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mailroom::{Fault, Protocol};
-use model::account::Security;
 use model::mail::message::{FlagChange, Moved};
 use model::port::capabilities::{Body, Mailboxes, Messages};
 use model::problem::{Code, Problem};
 use tokio::time::Instant;
 
-use crate::cell::{Cell, Start, cells};
-use crate::fixture::{ANN, Fixture, Setting, inbox, on_an_owned_clock};
+use crate::cell::{Cell, Start};
+use crate::fixture::{ANN, Fixture, Setting, inbox};
+use crate::scenario::Scenario;
 
 /// The message of the call, and another one that it must not change.
 const TARGET: &str = "target";
 const BYSTANDER: &str = "bystander";
-/// Longer than any call could take, in the test's own time.
-const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,89 +51,49 @@ pub struct Call {
     pub setting: Setting,
 }
 
-const fn call(name: &'static str, kind: Kind) -> Call {
-    Call { name, kind, setting: Setting::PLAIN }
-}
-
 /// Calls that change nothing.
 pub const READING: [Call; 5] = [
-    call("list", Kind::List),
-    call("fetch", Kind::Fetch),
-    call("mailboxes", Kind::Mailboxes),
-    Call {
-        name: "list over STARTTLS",
-        kind: Kind::List,
-        setting: Setting { security: Security::StartTls, without: &[] },
-    },
-    Call {
-        name: "list after LOGIN",
-        kind: Kind::List,
-        setting: Setting { security: Security::Tls, without: &["AUTH=PLAIN"] },
-    },
+    call("list", Kind::List, Setting::PLAIN),
+    call("fetch", Kind::Fetch, Setting::PLAIN),
+    call("mailboxes", Kind::Mailboxes, Setting::PLAIN),
+    call("list over STARTTLS", Kind::List, Setting::STARTTLS),
+    call("list after LOGIN", Kind::List, Setting::without(&["AUTH=PLAIN"])),
 ];
 
 /// Logins only.
 pub const VERIFYING: [Call; 2] = [
-    call("verify", Kind::Verify),
-    Call {
-        name: "verify over STARTTLS",
-        kind: Kind::Verify,
-        setting: Setting { security: Security::StartTls, without: &[] },
-    },
+    call("verify", Kind::Verify, Setting::PLAIN),
+    call("verify over STARTTLS", Kind::Verify, Setting::STARTTLS),
 ];
 
 /// Calls that change something.
 pub const CHANGING: [Call; 6] = [
-    call("flag", Kind::Flag),
-    call("move", Kind::Move),
-    call("copy", Kind::Copy),
-    call("trash", Kind::Trash),
-    call("expunge", Kind::Expunge),
-    Call {
-        name: "move without MOVE",
-        kind: Kind::Move,
-        setting: Setting { security: Security::Tls, without: &["MOVE"] },
-    },
+    call("flag", Kind::Flag, Setting::PLAIN),
+    call("move", Kind::Move, Setting::PLAIN),
+    call("copy", Kind::Copy, Setting::PLAIN),
+    call("trash", Kind::Trash, Setting::PLAIN),
+    call("expunge", Kind::Expunge, Setting::PLAIN),
+    call("move without MOVE", Kind::Move, Setting::without(&["MOVE"])),
 ];
 
-impl Call {
-    /// Every fault at every step of the call.
-    #[must_use]
-    pub fn cells(self, start: Start) -> Vec<Cell> {
-        cells(self.name, start, [Protocol::Imap, Protocol::Smtp], |protocol| {
-            self.steps(start, protocol)
-        })
+const fn call(name: &'static str, kind: Kind, setting: Setting) -> Call {
+    Call { name, kind, setting }
+}
+
+impl Scenario for Call {
+    const PROTOCOLS: [Protocol; 2] = [Protocol::Imap, Protocol::Smtp];
+    const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+    fn name(self) -> &'static str {
+        self.name
     }
 
-    /// The steps of the call without a fault.
-    ///
-    /// # Panics
-    /// When the call fails.
-    #[must_use]
-    pub fn steps(self, start: Start, protocol: Protocol) -> BTreeSet<&'static str> {
-        let mut steps = BTreeSet::new();
-        on_an_owned_clock(async {
-            let stage = self.stage(start).await;
-            let mark = stage.fixture.mark();
-            self.act(&stage.fixture, &stage.target).await.unwrap();
-            self.effect(&stage.fixture, TARGET, Told::Done).unwrap();
-            steps = stage.fixture.steps_since(mark, protocol);
-        });
-        steps
-    }
-
-    /// Runs one cell of the matrix.
-    ///
-    /// # Errors
-    /// The cell, and the property that does not hold.
-    pub fn play(self, cell: &Cell) -> Result<(), String> {
-        let mut outcome = Err("it never ended".to_owned());
-        on_an_owned_clock(async {
-            if let Ok(ended) = tokio::time::timeout(PATIENCE, self.run(cell)).await {
-                outcome = ended;
-            }
-        });
-        outcome.map_err(|what| format!("{cell}: {what}"))
+    async fn walk(self, start: Start, protocol: Protocol) -> BTreeSet<&'static str> {
+        let Stage { fixture, target, .. } = self.stage(start).await;
+        let mark = fixture.mark();
+        self.act(&fixture, &target).await.unwrap();
+        self.effect(&fixture, TARGET, Told::Done).unwrap();
+        fixture.steps_since(mark, protocol)
     }
 
     async fn run(self, cell: &Cell) -> Result<(), String> {
@@ -176,7 +134,9 @@ impl Call {
         self.effect(&fixture, BYSTANDER, Told::Done)?;
         self.effect(&fixture, TARGET, told).map_err(|what| format!("after the next call: {what}"))
     }
+}
 
+impl Call {
     async fn stage(self, start: Start) -> Stage {
         let fixture = Fixture::new(self.setting).await;
         for subject in [TARGET, BYSTANDER] {

@@ -5,23 +5,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mailroom::{Fault, Protocol};
-use model::account::Security;
 use model::mail::address::Address;
 use model::mail::draft::Draft;
 use model::port::capabilities::Submissions;
 use model::submission::{State, SubmissionStatus};
 use tokio::time::Instant;
 
-use crate::cell::{Cell, Start, cells};
-use crate::fixture::{ANN, BO, Fixture, Setting, on_an_owned_clock};
+use crate::cell::{Cell, Start};
+use crate::fixture::{ANN, BO, Fixture, Setting};
+use crate::scenario::Scenario;
 
 const TARGET: &str = "target";
 /// Longer than an idle SMTP session is kept, and than a copy to Sent may take.
 const SETTLING: Duration = Duration::from_secs(130);
 /// Time for retries after the fault has ended.
 const RETRIES: Duration = Duration::from_secs(10 * 60);
-/// Longer than a cell could take, in the test's own time.
-const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// The outcome of the previous message of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,50 +48,26 @@ pub const SUBMISSIONS: [Submission; 3] = [
     Submission {
         name: "send over STARTTLS",
         before: Before::Delivered,
-        setting: Setting { security: Security::StartTls, without: &[] },
+        setting: Setting::STARTTLS,
     },
 ];
 
-impl Submission {
-    /// Every fault at every step of the submission.
-    #[must_use]
-    pub fn cells(self, start: Start) -> Vec<Cell> {
-        cells(self.name, start, [Protocol::Smtp, Protocol::Imap], |protocol| {
-            self.steps(start, protocol)
-        })
+impl Scenario for Submission {
+    const PROTOCOLS: [Protocol; 2] = [Protocol::Smtp, Protocol::Imap];
+    const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
+
+    fn name(self) -> &'static str {
+        self.name
     }
 
-    /// The steps of the submission and of its sent copy, without a fault.
-    ///
-    /// # Panics
-    /// When the submission fails.
-    #[must_use]
-    pub fn steps(self, start: Start, protocol: Protocol) -> BTreeSet<&'static str> {
-        let mut steps = BTreeSet::new();
-        on_an_owned_clock(async {
-            let fixture = self.stage(start).await;
-            let mark = fixture.mark();
-            let id = submit(&fixture, TARGET, BO).await;
-            let entry = until(&fixture, &id, Duration::from_secs(1), is_final).await.unwrap();
-            assert_eq!(entry.receipt.state, State::Sent);
-            tokio::time::sleep(SETTLING).await;
-            steps = fixture.steps_since(mark, protocol);
-        });
-        steps
-    }
-
-    /// Runs one cell of the matrix.
-    ///
-    /// # Errors
-    /// The cell, and the property that does not hold.
-    pub fn play(self, cell: &Cell) -> Result<(), String> {
-        let mut outcome = Err("it never ended".to_owned());
-        on_an_owned_clock(async {
-            if let Ok(ended) = tokio::time::timeout(PATIENCE, self.run(cell)).await {
-                outcome = ended;
-            }
-        });
-        outcome.map_err(|what| format!("{cell}: {what}"))
+    async fn walk(self, start: Start, protocol: Protocol) -> BTreeSet<&'static str> {
+        let fixture = self.stage(start).await;
+        let mark = fixture.mark();
+        let id = submit(&fixture, TARGET, BO).await;
+        let entry = until(&fixture, &id, Duration::from_secs(1), is_final).await.unwrap();
+        assert_eq!(entry.receipt.state, State::Sent);
+        tokio::time::sleep(SETTLING).await;
+        fixture.steps_since(mark, protocol)
     }
 
     async fn run(self, cell: &Cell) -> Result<(), String> {
@@ -128,7 +102,9 @@ impl Submission {
         }
         Err(format!("the next message arrived {arrived} times: {entry:?}"))
     }
+}
 
+impl Submission {
     async fn stage(self, start: Start) -> Fixture {
         let fixture = Fixture::new(self.setting).await;
         if start == Start::Warm {

@@ -1,13 +1,14 @@
-//! Runs the command line against a host in this process, without a terminal.
+//! Runs the command line without a terminal.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
-use std::process::Stdio;
+use std::process::{self, Output, Stdio};
 
 use tokio::process::Command;
 
 use crate::process::binary;
 
-/// Whether it succeeded, and its output on both streams.
+/// Against a host in this process: whether it succeeded, and its output on both streams.
 pub async fn command(address: SocketAddr, token: &str, args: &[&str]) -> (bool, String) {
     let ended = Command::new(binary())
         .args(args)
@@ -19,4 +20,17 @@ pub async fn command(address: SocketAddr, token: &str, args: &[&str]) -> (bool, 
         .unwrap();
     let said = [&ended.stdout[..], &ended.stderr].map(String::from_utf8_lossy).concat();
     (ended.status.success(), said)
+}
+
+/// Runs a command with this standard input, which it need not read.
+pub fn run_with_input(command: &mut process::Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that refuses its arguments does not read it.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    child.wait_with_output().unwrap()
 }

@@ -133,6 +133,30 @@ impl Site {
     }
 }
 
+/// A host on the common rig, and a mailbox of its own as the only account.
+pub struct Connected {
+    pub rig: &'static Rig,
+    /// The number of the mailbox.
+    pub n: u16,
+    /// A client of `acme` with every scope.
+    pub client: Client,
+    /// The id of the account.
+    pub id: String,
+    /// Keeps the host up.
+    pub up: (Site, Host),
+}
+
+/// None where no mail servers are installed.
+pub fn connected() -> Option<Connected> {
+    let rig = rig()?;
+    let site = Site::on(rig);
+    let host = site.start();
+    let mut client = site.operator(&host);
+    let n = own_user();
+    let id = connect(&mut client, &tls_account(rig, n));
+    Some(Connected { rig, n, client, id, up: (site, host) })
+}
+
 /// Every address of the rig that an account may name.
 pub fn addresses(rig: &Rig) -> Vec<String> {
     let tls = [rig.imaps_port(), rig.submissions_port()];

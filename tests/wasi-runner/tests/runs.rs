@@ -16,25 +16,25 @@ fn the_components_result_is_the_exit_status() {
 
 #[test]
 fn a_trap_is_a_failure_with_its_cause() {
-    let output = run("unreachable");
-    assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("unreachable"), "{told}");
+    fails(&run("unreachable"), "unreachable");
 }
 
 #[test]
 fn a_function_of_the_host_is_defined_and_traps() {
-    let output = run("call $send\ni32.const 0");
-    assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("postlet:mail/outbox"), "{told}");
+    fails(&run("call $send\ni32.const 0"), "postlet:mail/outbox");
 }
 
 #[test]
 fn a_file_that_is_not_a_component_is_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_wasi-runner")).arg("none.wasm").output().unwrap();
+    fails(&output, "none.wasm");
+}
+
+#[track_caller]
+fn fails(output: &Output, want: &str) {
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("none.wasm"));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(want), "{told}");
 }
 
 fn status(body: &str) -> Option<i32> {

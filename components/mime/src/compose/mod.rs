@@ -199,4 +199,4 @@ pub fn text_fields(kind: &str, encoding: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

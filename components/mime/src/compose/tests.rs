@@ -53,8 +53,9 @@ fn codes(draft: &Draft, stamp: &Stamp) -> Vec<(String, Code)> {
     faults.into_iter().map(|fault| (fault.pointer, fault.code)).collect()
 }
 
+/// What every message that is sent must satisfy (RFC 5322 §2.1.1, RFC 5321 §2.3.8).
 #[track_caller]
-fn assert_wire(raw: &[u8]) {
+pub(crate) fn assert_wire(raw: &[u8]) {
     assert!(raw.ends_with(b"\r\n"));
     for line in raw.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -63,16 +64,6 @@ fn assert_wire(raw: &[u8]) {
     }
     assert!(!raw.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r'), "bare LF");
 }
-
-const ALL: Want = Want {
-    headers: true,
-    details: true,
-    structure: true,
-    text: true,
-    html: true,
-    html_as_sent: true,
-    preview: false,
-};
 
 #[test]
 fn a_plain_message_looks_as_it_should() {
@@ -125,7 +116,7 @@ fn everything_at_once_comes_back() {
         envelope.recipients,
         ["bo@y.example", "u@xn--bcher-kva.example", "cc@y.example", "secret@y.example"]
     );
-    let reading = read(&raw, ALL, 10_000).unwrap();
+    let reading = read(&raw, Want::ALL, 10_000).unwrap();
     assert_eq!(reading.facts.sender, [address(Some("张三"), "zhang@x.example")]);
     assert_eq!(reading.facts.to[0], draft.to[0]);
     assert_eq!(reading.facts.to[1], address(Some("Ünal"), "u@xn--bcher-kva.example"));
@@ -172,7 +163,7 @@ fn a_text_that_begins_with_a_mark_keeps_it() {
     draft.text = Some("\u{feff}a".to_owned());
     draft.html = Some("\u{feff}<p>a</p>".to_owned());
     let (_, raw) = written(&draft);
-    let reading = read(&raw, ALL, 100).unwrap();
+    let reading = read(&raw, Want::ALL, 100).unwrap();
     assert_eq!(reading.text.unwrap_or_default().trim_end(), "\u{feff}a");
     assert_eq!(reading.html_as_sent.unwrap_or_default().trim_end(), "\u{feff}<p>a</p>");
 }
@@ -225,7 +216,7 @@ fn ids_that_no_line_takes_are_left_out() {
 fn of_a_long_conversation_the_first_id_and_the_last_ones_are_written() {
     let mut draft = draft();
     draft.references = (0..1_000).map(|n| format!("{n:0>99}@x")).collect();
-    let details = read(&written(&draft).1, ALL, 10).unwrap().details.unwrap();
+    let details = read(&written(&draft).1, Want::ALL, 10).unwrap().details.unwrap();
     assert_eq!(details.references.len(), 648);
     assert_eq!(details.references[0], draft.references[0]);
     assert_eq!(details.references[1..], draft.references[1_000 - 647..]);
@@ -236,7 +227,7 @@ fn what_a_message_shows_is_taken_for_the_answer() {
     let many: String = (0..1_200).map(|n| format!("\r\n <{n}@x>")).collect();
     for field in ["<grüße@example.test>", "a<b@x", "a@b\u{1}c", "<a b@x>", "x@\u{3000}y", &many] {
         let raw = format!("Message-ID: {field}\r\nReferences: {field}\r\n\r\n");
-        let reading = read(&Memory(raw.into_bytes()), ALL, 10).unwrap();
+        let reading = read(&Memory(raw.into_bytes()), Want::ALL, 10).unwrap();
         let mut draft = draft();
         draft.in_reply_to = reading.facts.message_id.into_iter().collect();
         assert_eq!(draft.in_reply_to.len(), 1, "{field}");
@@ -266,7 +257,7 @@ fn the_skeleton_holds_no_layer_too_many() {
 fn check_skeleton(draft: &Draft, want: &[&str]) {
     let (_, raw) = written(draft);
     assert_wire(&raw.0);
-    let reading = read(&raw, ALL, 10_000).unwrap();
+    let reading = read(&raw, Want::ALL, 10_000).unwrap();
     let found: Vec<_> = reading.parts.iter().map(|part| part.content_type.as_str()).collect();
     assert_eq!(found, want);
 }
@@ -417,7 +408,7 @@ fn long_words_never_make_long_lines() {
         draft.attachments = vec![file(&word.chars().take(120).collect::<String>(), Vec::new())];
         let (_, raw) = written(&draft);
         assert_wire(&raw.0);
-        let reading = read(&raw, ALL, 100).unwrap();
+        let reading = read(&raw, Want::ALL, 100).unwrap();
         assert_eq!(reading.facts.subject.unwrap_or_default(), word);
         assert_eq!(reading.headers.len(), 8);
     }
@@ -451,7 +442,7 @@ proptest! {
         draft.attachments = vec![file(&filename, b"content".to_vec())];
         let (_, raw) = written(&draft);
         assert_wire(&raw.0);
-        let reading = read(&raw, ALL, 10_000).unwrap();
+        let reading = read(&raw, Want::ALL, 10_000).unwrap();
         let names: Vec<_> = reading.headers.iter().map(|h| h.name.as_str()).collect();
         prop_assert_eq!(
             names,

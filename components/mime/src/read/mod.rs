@@ -46,6 +46,20 @@ pub struct Want {
     pub preview: bool,
 }
 
+#[cfg(test)]
+impl Want {
+    /// All of it.
+    pub(crate) const ALL: Self = Self {
+        headers: true,
+        details: true,
+        structure: true,
+        text: true,
+        html: true,
+        html_as_sent: true,
+        preview: true,
+    };
+}
+
 /// One header field, unfolded and decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {

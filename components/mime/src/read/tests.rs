@@ -10,18 +10,8 @@ const BODY: Option<Use> = Some(Use::Body);
 const SHOWN: Option<Use> = Some(Use::Inline);
 const FILE: Option<Use> = Some(Use::Attachment);
 
-const ALL: Want = Want {
-    headers: true,
-    details: true,
-    structure: true,
-    text: true,
-    html: true,
-    html_as_sent: true,
-    preview: true,
-};
-
 fn reading(raw: &[u8]) -> Reading {
-    read(&Memory(raw.to_vec()), ALL, 100_000).unwrap()
+    read(&Memory(raw.to_vec()), Want::ALL, 100_000).unwrap()
 }
 
 fn part(raw: &[u8], path: &str) -> Vec<u8> {
@@ -286,12 +276,12 @@ fn bombs_end_soon() {
             Ok(vec![b'a'; length as usize])
         }
     }
-    assert_eq!(read(&Endless, ALL, 10).unwrap_err().code, Code::TooLarge);
+    assert_eq!(read(&Endless, Want::ALL, 10).unwrap_err().code, Code::TooLarge);
 }
 
 #[track_caller]
 fn check_lack(raw: String, want: Code) {
-    let faults = read(&Memory(raw.into_bytes()), ALL, 10).unwrap().faults;
+    let faults = read(&Memory(raw.into_bytes()), Want::ALL, 10).unwrap().faults;
     assert_eq!(faults.first().map(|fault| fault.code), Some(want), "{faults:?}");
 }
 
@@ -300,7 +290,7 @@ proptest! {
     #[test]
     fn any_soup_of_mail_is_read(pieces in prop::collection::vec(prop::sample::select(SOUP), 0..60)) {
         let raw = Memory(pieces.concat());
-        if let Ok(reading) = read(&raw, ALL, 300) {
+        if let Ok(reading) = read(&raw, Want::ALL, 300) {
             for part in &reading.parts {
                 let mut decoded = Memory::default();
                 match decode(&raw, &part.path, &mut decoded) {

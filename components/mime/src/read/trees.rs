@@ -148,16 +148,6 @@ fn has(tree: &Tree, wanted: &str) -> bool {
     }
 }
 
-const ALL: Want = Want {
-    headers: true,
-    details: true,
-    structure: true,
-    text: true,
-    html: true,
-    html_as_sent: true,
-    preview: true,
-};
-
 /// The position of each leaf's word.
 fn places(shown: Option<&str>, count: usize) -> Vec<Option<usize>> {
     (0..count).map(|number| shown.and_then(|shown| shown.find(&word(number)))).collect()
@@ -190,7 +180,7 @@ proptest! {
     fn each_leaf_of_any_tree_has_one_use_and_no_words_are_lost(tree in tree()) {
         let built = Built::of(&tree);
         let raw = Memory(built.raw.clone().into_bytes());
-        let reading = read(&raw, ALL, 1_000_000).unwrap();
+        let reading = read(&raw, Want::ALL, 1_000_000).unwrap();
         prop_assert!(reading.faults.is_empty(), "{:?}", reading.faults);
 
         // The leaves are those that were written, each with its use.

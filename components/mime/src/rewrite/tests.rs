@@ -5,19 +5,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::compose::compose;
 use crate::compose::draft::{Attachment, Disposition, Draft, Stamp};
+use crate::compose::tests::assert_wire;
 use crate::header::address_list::Address;
 use crate::octets::memory::Memory;
 use crate::read::{Header, Reading, Want, decode, read};
 
-const ALL: Want = Want {
-    headers: true,
-    details: true,
-    structure: true,
-    text: true,
-    html: false,
-    html_as_sent: true,
-    preview: false,
-};
+const ALL: Want = Want { html: false, preview: false, ..Want::ALL };
 
 fn header(name: &str, value: &str) -> Header {
     Header { name: name.to_owned(), value: value.to_owned() }
@@ -84,17 +77,6 @@ fn files(raw: &Memory) -> Vec<(String, Vec<u8>)> {
         Some((name, content.0))
     });
     parts.collect()
-}
-
-#[track_caller]
-fn assert_wire(raw: &[u8]) {
-    assert!(raw.ends_with(b"\r\n"));
-    for line in raw.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        assert!(line.len() <= 998 && line.is_ascii(), "{}", String::from_utf8_lossy(line));
-        assert!(!line.contains(&b'\r') && !line.contains(&0));
-    }
-    assert!(!raw.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r'), "bare LF");
 }
 
 #[test]

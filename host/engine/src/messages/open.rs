@@ -77,7 +77,7 @@ pub(crate) async fn open(
     let known = match (known, &opened) {
         (Some(known), _) => known,
         (None, Some(opened)) => {
-            let facts = match read(reader, &place, opened, FIRST, BODY_LIMIT).await {
+            let facts = match read(reader, &place, opened, ParseOptions::USUAL, BODY_LIMIT).await {
                 Ok(reading) => Some(reading.facts.clone()),
                 Err(problem) if problem.code == Code::Unparsable => None,
                 Err(problem) => return Err(problem),
@@ -159,17 +159,6 @@ async fn room_for(
 fn too_much_open(reader: &Reader) -> Problem {
     problems::too_much_open(reader.settings.open_bytes)
 }
-
-/// Everything that a fetched message shows: one parse serves the whole request.
-const FIRST: ParseOptions = ParseOptions {
-    headers: true,
-    details: true,
-    structure: true,
-    text: true,
-    html: true,
-    html_as_sent: false,
-    preview: false,
-};
 
 fn summary(place: &MessageRef, known: &CachedSummary, keywords: Vec<String>) -> Summary {
     Summary {
@@ -379,7 +368,11 @@ async fn what_can_be_read(
 }
 
 fn with_first(want: ParseOptions) -> ParseOptions {
-    if want.html_as_sent { want } else { ParseOptions { preview: want.preview, ..FIRST } }
+    if want.html_as_sent {
+        want
+    } else {
+        ParseOptions { preview: want.preview, ..ParseOptions::USUAL }
+    }
 }
 
 impl Message for LazyMessage {
@@ -404,7 +397,7 @@ impl Message for LazyMessage {
 
     fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>> {
         Box::pin(async move {
-            let mut faults = self.read(FIRST, BODY_LIMIT).await?.faults.clone();
+            let mut faults = self.read(ParseOptions::USUAL, BODY_LIMIT).await?.faults.clone();
             faults.extend(self.cuts.lock().iter().cloned());
             Ok(faults)
         })

@@ -21,17 +21,6 @@ use crate::problems;
 /// The initial limit of bodies.
 const BODY_LIMIT: u32 = 1 << 20;
 
-/// What most filters read.
-const FIRST: ParseOptions = ParseOptions {
-    headers: true,
-    details: true,
-    structure: true,
-    text: true,
-    html: true,
-    html_as_sent: false,
-    preview: false,
-};
-
 #[derive(Debug)]
 pub(crate) struct ComposedMessage {
     mime: Arc<dyn Mime>,
@@ -44,7 +33,7 @@ pub(crate) struct ComposedMessage {
 impl ComposedMessage {
     /// Parses the message.
     pub(crate) async fn open(mime: &Arc<dyn Mime>, raw: &Octets) -> Result<Arc<Self>, Problem> {
-        let reading = mime.read(Arc::clone(raw), FIRST, BODY_LIMIT).await;
+        let reading = mime.read(Arc::clone(raw), ParseOptions::USUAL, BODY_LIMIT).await;
         let reading = reading.map_err(problems::reading)?;
         let (mime, raw) = (Arc::clone(mime), Arc::clone(raw));
         Ok(Arc::new(Self { mime, raw, reading, cuts: Mutex::default() }))

@@ -4,34 +4,20 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::account::{Account, Credentials, Identity, MailServer, Security};
+use fakes::account::password;
+use model::account::{Account, Credentials, Identity};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::port::BoxFuture;
 use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;
-use model::secret::Secret;
 
 /// An account of the tenant `acme`, with both servers.
 pub(crate) fn account(id: &str) -> Account {
-    let server = |port| MailServer {
-        host: "mail.example".to_owned(),
-        port,
-        security: Security::Tls,
-        username: id.to_owned(),
-        pin: None,
-    };
-    let email: model::mail::address::EmailAddress = format!("{id}@example.com").parse().unwrap();
-    Account {
-        id: id.parse().unwrap(),
-        tenant: "acme".parse().unwrap(),
-        email: email.clone(),
-        name: None,
-        imap: Some(server(993)),
-        smtp: Some(server(465)),
-        identities: vec![Identity { name: Some("Name".to_owned()), email }],
-        generation: 1,
-    }
+    let server = |port| Some(fakes::account::server("mail.example", port, id));
+    let plain = fakes::account::account(id, &format!("{id}@example.com"));
+    let identity = Identity { name: Some("Name".to_owned()), email: plain.email.clone() };
+    Account { imap: server(993), smtp: server(465), identities: vec![identity], ..plain }
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +67,7 @@ impl Accounts for Shelf {
         let shelf = self.0.lock();
         let known = shelf.get(&account.id).map(|known| known.generation);
         let renewed = self.2.lock().get(&account.id).cloned();
-        let usual = || Credentials::Password(Secret::new("secret".to_owned()));
+        let usual = || password("secret");
         let opened = (known == Some(account.generation)).then(|| renewed.unwrap_or_else(usual));
         Box::pin(async { Ok(opened) })
     }

@@ -223,15 +223,8 @@ impl Wake for Woken {
 }
 
 pub(crate) fn caller(scopes: &[Scope], key: Option<&str>) -> Arc<Caller> {
-    Arc::new(Caller {
-        tenant: "acme".parse().unwrap(),
-        token: Some(model::ids::TokenId::generate([1; 10])),
-        scopes: scopes.to_vec(),
-        accounts: None,
-        request: model::ids::RequestId::generate([2; 10]),
-        idempotency_key: key.map(|key| IdempotencyKey::Token(key.into())),
-        confined: None,
-    })
+    let idempotency_key = key.map(|key| IdempotencyKey::Token(key.into()));
+    Arc::new(Caller { idempotency_key, ..fakes::caller::caller("acme", scopes) })
 }
 
 pub(crate) fn query(mailbox: &str, cursor: Option<String>, limit: u32) -> MessageQuery {

@@ -4,13 +4,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fakes::account::password;
 use futures_util::future;
-use model::account::{Account, Credentials};
+use model::account::Account;
 use model::health::AccountState;
 use model::mail::message::FlagChange;
 use model::port::capabilities::{Mailboxes, Messages};
 use model::problem::Code;
-use model::secret::Secret;
 
 use crate::settings::Settings;
 use crate::tests::account::account;
@@ -156,7 +156,7 @@ async fn idle_sessions_are_logged_out_after_their_timeout_and_at_shutdown() {
 async fn verify_reports_each_of_the_two_servers() {
     let host = Host::with(Settings::default());
     host.smtp.change(|state| state.refuse_logins = true);
-    let credentials = Credentials::Password(Secret::new("x".to_owned()));
+    let credentials = password("x");
     let verification = host.engine.verify(&account("anna"), &credentials).await.unwrap();
     assert!(verification.imap.unwrap().result.is_ok());
     let smtp = verification.smtp.unwrap();
@@ -173,7 +173,7 @@ async fn verify_reports_each_of_the_two_servers() {
 #[tokio::test]
 async fn verify_reads_the_mailboxes_and_checks_a_recipient() {
     let host = Host::new();
-    let credentials = Credentials::Password(Secret::new("x".to_owned()));
+    let credentials = password("x");
     host.smtp.change(|state| state.rehearsal = Some(552));
     let verification = host.engine.verify(&account("anna"), &credentials).await.unwrap();
     let (imap, smtp) = (verification.imap.unwrap(), verification.smtp.unwrap());
@@ -195,7 +195,7 @@ async fn a_login_that_was_refused_repeatedly_is_locked_out() {
     let host = Host::new();
     host.imap.change(|state| state.refuse_logins = true);
     let anna = account("anna");
-    let credentials = Credentials::Password(Secret::new("x".to_owned()));
+    let credentials = password("x");
     let guess = async |account: &Account| host.engine.verify(account, &credentials).await.map(drop);
     for _ in 0..5 {
         guess(&anna).await.unwrap();

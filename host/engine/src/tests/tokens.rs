@@ -72,41 +72,58 @@ async fn left_alone(host: &Host, pause: u64) -> Problem {
     read
 }
 
-/// Readers, verifications and new accounts; the pause is the tenant's, not the account's.
-#[tokio::test]
-async fn a_token_url_that_fails_is_asked_again_only_after_retry_after() {
-    let own = Arc::new(Own::default());
-    own.says(503);
-    let host = with(&own);
+/// While the endpoint fails it is asked once for each pause, whatever `probe` tries, and then
+/// again.
+async fn asked_once_for_each_pause(
+    host: &Host,
+    own: &Own,
+    pauses: &[u64],
+    probe: impl AsyncFn(u64),
+) {
     let mut asked = 0;
-    for pause in [5, 10, 20, 40] {
+    for pause in pauses {
         asked += 1;
         for _ in 0..5 {
-            let read = left_alone(&host, pause).await;
-            let again = format!("it is asked again in {pause} s");
-            assert!(read.detail.ends_with(&again), "{read:?}");
-            let made =
-                host.engine.resolve_credentials(&"acme".parse().unwrap(), credentials()).await;
-            refused(made, Code::AuthorizationUnavailable);
+            probe(*pause).await;
         }
         assert_eq!(own.asked(), asked, "pause of {pause} s");
-        host.clock.advance(Duration::from_secs(pause));
+        host.clock.advance(Duration::from_secs(*pause));
     }
     own.says(200);
     host.page("INBOX", None, 10).await.unwrap();
     assert_eq!(own.asked(), asked + 1);
 }
 
-/// A response without a token is the tenant's to correct, and pauses like a busy server.
-#[tokio::test]
-async fn a_token_url_that_refuses_is_paused_too() {
-    let own = Arc::new(Own::default());
+/// Readers of a mailbox are refused, and the endpoint is asked only once.
+async fn refused_once(host: &Host, own: &Own) {
     own.says(401);
-    let host = with(&own);
     for _ in 0..5 {
         refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
     }
     assert_eq!(own.asked(), 1);
+}
+
+/// Readers, verifications and new accounts; the pause is the tenant's, not the account's.
+#[tokio::test]
+async fn a_token_url_that_fails_is_asked_again_only_after_retry_after() {
+    let own = Arc::new(Own::default());
+    own.says(503);
+    let host = with(&own);
+    asked_once_for_each_pause(&host, &own, &[5, 10, 20, 40], async |pause| {
+        let read = left_alone(&host, pause).await;
+        let again = format!("it is asked again in {pause} s");
+        assert!(read.detail.ends_with(&again), "{read:?}");
+        let made = host.engine.resolve_credentials(&"acme".parse().unwrap(), credentials()).await;
+        refused(made, Code::AuthorizationUnavailable);
+    })
+    .await;
+}
+
+/// A response without a token is the tenant's to correct, and pauses like a busy server.
+#[tokio::test]
+async fn a_token_url_that_refuses_is_paused_too() {
+    let own = Arc::new(Own::default());
+    refused_once(&with(&own), &own).await;
 }
 
 /// Deliveries observe the same pause.
@@ -155,30 +172,18 @@ async fn an_authorization_server_that_fails_is_asked_again_only_after_retry_afte
     let own = Arc::new(Own::default());
     own.says(503);
     let host = with_server(&own);
-    let mut asked = 0;
-    for pause in [5, 10, 20] {
-        asked += 1;
-        for _ in 0..3 {
-            left_alone(&host, pause).await;
-        }
-        assert_eq!(own.asked(), asked, "pause of {pause} s");
-        host.clock.advance(Duration::from_secs(pause));
-    }
-    own.says(200);
-    host.page("INBOX", None, 10).await.unwrap();
-    assert_eq!(own.asked(), asked + 1);
+    asked_once_for_each_pause(&host, &own, &[5, 10, 20], async |pause| {
+        left_alone(&host, pause).await;
+    })
+    .await;
 }
 
 /// Its error about one mailbox does not affect the others.
 #[tokio::test]
 async fn a_mailbox_that_an_authorization_server_refuses_is_paused_alone() {
     let own = Arc::new(Own::default());
-    own.says(401);
     let host = with_server(&own);
-    for _ in 0..3 {
-        refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
-    }
-    assert_eq!(own.asked(), 1);
+    refused_once(&host, &own).await;
     own.says(200);
     host.engine.verify_stored(&account("bela")).await.unwrap();
     assert_eq!(own.asked(), 2);

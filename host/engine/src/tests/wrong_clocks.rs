@@ -1,5 +1,6 @@
 //! Tests of wall clocks that are wrong, and of expiry and removal over time.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use model::problem::Code;
 use model::submission::State;
 use store::{MasterKey, Memory};
 
-use crate::tests::host::{Host, refused};
+use crate::tests::host::{Host, refused, settle};
 use crate::tests::sending::draft;
 use crate::tests::smtp::{Point, Turn};
 
@@ -44,6 +45,14 @@ async fn deferred(host: &Host, wrong: i64) -> String {
     id
 }
 
+/// As [`Host::drive`], with a driver that keeps what it holds.
+fn pass(host: &Host, mut driver: Pin<&mut impl Future>, time: Duration) {
+    for _ in 0..time.as_secs() {
+        host.clock.advance(Duration::from_secs(1));
+        settle(driver.as_mut());
+    }
+}
+
 #[tokio::test]
 async fn a_retry_postponed_by_a_clock_that_was_ahead_is_due_when_the_clock_is_right() {
     for wrong in [AN_HOUR, THREE_DAYS, 365 * 24 * AN_HOUR] {
@@ -52,12 +61,9 @@ async fn a_retry_postponed_by_a_clock_that_was_ahead_is_due_when_the_clock_is_ri
         // While the host runs.
         let mut driver =
             std::pin::pin!(Arc::clone(&host.engine).deliver_forever(std::future::pending()));
-        crate::tests::host::settle(driver.as_mut());
+        settle(driver.as_mut());
         host.clock.set(-wrong);
-        for _ in 0..120 {
-            host.clock.advance(Duration::from_secs(1));
-            crate::tests::host::settle(driver.as_mut());
-        }
+        pass(&host, driver.as_mut(), 2 * MINUTE);
         assert_eq!(state(&host, &id).await, State::Sent, "{wrong}");
     }
 }
@@ -104,9 +110,9 @@ async fn claims_without_an_attempt_expire_nothing() {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stopped = async move { drop(stopped.await) };
         let mut driver = std::pin::pin!(Arc::clone(&host.engine).deliver_forever(stopped));
-        crate::tests::host::settle(driver.as_mut());
+        settle(driver.as_mut());
         stop.send(()).unwrap();
-        assert!(crate::tests::host::settle(driver.as_mut()));
+        assert!(settle(driver.as_mut()));
         host.restart();
     }
     host.smtp.change(|state| {
@@ -190,12 +196,7 @@ async fn a_claim_is_released_while_its_account_cannot_be_read() {
     host.shelf.3.store(true, Ordering::Relaxed);
     let mut driver =
         std::pin::pin!(Arc::clone(&host.engine).deliver_forever(std::future::pending()));
-    let mut pass = |time: Duration| {
-        for _ in 0..time.as_secs() {
-            host.clock.advance(Duration::from_secs(1));
-            crate::tests::host::settle(driver.as_mut());
-        }
-    };
+    let mut pass = |time| pass(&host, driver.as_mut(), time);
     pass(Duration::from_secs(10));
     host.shelf.3.store(false, Ordering::Relaxed);
     pass(2 * MINUTE);
@@ -214,12 +215,7 @@ async fn claims_are_released_when_the_store_writes_again() {
     }
     let mut driver =
         std::pin::pin!(Arc::clone(&host.engine).deliver_forever(std::future::pending()));
-    let mut pass = |time: Duration| {
-        for _ in 0..time.as_secs() {
-            host.clock.advance(Duration::from_secs(1));
-            crate::tests::host::settle(driver.as_mut());
-        }
-    };
+    let mut pass = |time| pass(&host, driver.as_mut(), time);
     pass(MINUTE);
     host.outbox.full.store(false, Ordering::Relaxed);
     pass(5 * MINUTE);

@@ -2,17 +2,13 @@
 #![cfg(test)]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use imap_codec::ResponseCodec;
 use imap_codec::decode::Decoder as _;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use crate::config::{Config, User};
 use crate::fault_injection::{Fault, FaultScript, Protocol, Rule};
@@ -51,18 +47,8 @@ impl Client {
 
     pub(crate) async fn upgrade(self, room: &Mailroom) -> Self {
         assert!(self.stream.buffer().is_empty(), "the server said something before TLS");
-        let mut roots = RootCertStore::empty();
-        let pem = room.certificate_pem().as_bytes();
-        roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let name = ServerName::try_from("127.0.0.1").unwrap();
-        let connector = TlsConnector::from(Arc::new(config));
-        let stream = connector.connect(name, self.stream.into_inner()).await.unwrap();
+        let stream = room.connector().connect(name, self.stream.into_inner()).await.unwrap();
         let stream: Box<dyn Stream> = Box::new(stream);
         Self { stream: BufReader::new(stream), tag: self.tag }
     }

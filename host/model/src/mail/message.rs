@@ -174,6 +174,19 @@ pub struct ParseOptions {
     pub preview: bool,
 }
 
+impl ParseOptions {
+    /// What nearly every reader of a message asks for, so that one parse serves all its calls.
+    pub const USUAL: Self = Self {
+        headers: true,
+        details: true,
+        structure: true,
+        text: true,
+        html: true,
+        html_as_sent: false,
+        preview: false,
+    };
+}
+
 /// A parsed message: the fields that were requested.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParsedMessage {

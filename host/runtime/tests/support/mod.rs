@@ -5,22 +5,20 @@ use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
+use fakes::spool::InMemorySpool;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
-use model::account::{Account, Identity};
-use model::caller::{Caller, Grant, Party, Scope};
-use model::ids::TenantId;
+use model::account::Account;
+use model::caller::{Caller, Grant, Scope};
 use model::instant::Timestamp;
 use model::mail::draft::Draft;
 use model::mail::message::{HeaderSummary, MessageQuery, Page, Summary};
-use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capabilities::{
     AccountAccess, Answer, Mailboxes, Messages, Providers, Submissions, Uploads,
 };
-use model::port::spool::{Spool, SpoolError, Spools};
+use model::port::spool::Spool;
 use model::problem::{Code, Problem};
 use model::submission::{Accepted, Receipt, State};
 use runtime::Runtime;
@@ -35,13 +33,6 @@ use runtime::limits::{Limits, Settings};
 pub(crate) struct OneAccount {
     pub(crate) drafts: Mutex<Vec<Draft>>,
 }
-
-/// In-memory spools.
-#[derive(Debug)]
-pub(crate) struct InMemory;
-
-#[derive(Debug, Default)]
-struct Heap(Vec<u8>);
 
 /// A runtime with few instance slots, so that its address space fits many times into a test
 /// process.
@@ -70,16 +61,7 @@ pub(crate) fn short() -> Limits {
 }
 
 pub(crate) fn caller(tenant: &str) -> Arc<Caller> {
-    let tenant: TenantId = tenant.parse().unwrap();
-    Arc::new(Caller {
-        tenant,
-        token: Some(model::ids::TokenId::generate([1; 10])),
-        scopes: vec![Scope::Read],
-        accounts: None,
-        request: model::ids::RequestId::generate([2; 10]),
-        idempotency_key: None,
-        confined: None,
-    })
+    Arc::new(fakes::caller::caller(tenant, &[Scope::Read]))
 }
 
 pub(crate) fn empty() -> Body {
@@ -125,17 +107,32 @@ pub(crate) async fn nothing_lives(runtime: &Runtime) {
     tokio::time::timeout(patience, gone).await.expect("an instance outlived its request");
 }
 
-fn account(caller: &Caller) -> Account {
-    Account {
-        id: "mine".parse().unwrap(),
-        tenant: caller.tenant.clone(),
-        email: "ann@example.test".parse().unwrap(),
-        name: None,
-        imap: None,
-        smtp: None,
-        identities: vec![Identity { name: None, email: "ann@example.test".parse().unwrap() }],
-        generation: 0,
+/// Disconnects as soon as an instance lives, and waits until it has ended.
+pub(crate) async fn disconnect(runtime: &Runtime, endpoint: &Endpoint, path: &str) {
+    let lives = async {
+        while runtime.counters().live == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = ask(endpoint, path) => panic!("{path} ended by itself: {ended:?}"),
+        () = lives => {}
     }
+    nothing_lives(runtime).await;
+}
+
+/// Reads one byte of a body without end and drops it: the instance ends with it.
+pub(crate) async fn drop_body(runtime: &Runtime, endpoint: &Endpoint) {
+    let mut body = ask(endpoint, "/trickle").await.unwrap().into_body();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), ".");
+    assert_eq!(runtime.counters().live, 1);
+    drop(body);
+    nothing_lives(runtime).await;
+}
+
+fn account(caller: &Caller) -> Account {
+    let tenant = caller.tenant.clone();
+    Account { tenant, ..fakes::account::account("mine", "ann@example.test") }
 }
 
 impl AccountAccess for OneAccount {
@@ -181,27 +178,10 @@ impl Submissions for OneAccount {
 
 impl Uploads for OneAccount {
     fn spool(&self, _: &Caller) -> Result<Box<dyn Spool>, Problem> {
-        Ok(Box::new(Heap::default()))
+        Ok(Box::new(InMemorySpool::default()))
     }
 }
 
 impl Mailboxes for OneAccount {}
 
 impl Providers for OneAccount {}
-
-impl Spools for InMemory {
-    fn create(&self, _: &Party) -> Result<Box<dyn Spool>, SpoolError> {
-        Ok(Box::new(Heap::default()))
-    }
-}
-
-impl Spool for Heap {
-    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), SpoolError>> {
-        self.0.extend_from_slice(&bytes);
-        Box::pin(async { Ok(()) })
-    }
-
-    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Octets, SpoolError>> {
-        Box::pin(async move { Ok(in_memory(self.0.into())) })
-    }
-}

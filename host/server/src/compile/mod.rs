@@ -16,7 +16,6 @@ mod progress;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -29,12 +28,12 @@ use rustix::process::{Resource, Signal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use crate::compile::code_cache::CodeCache;
 use crate::config::limits::Compile;
 use crate::openapi::description;
+use crate::os::child;
 use crate::os::child_limits::limit;
 
 /// The hidden subcommand of the child; the component's name and the limits follow.
@@ -188,18 +187,9 @@ impl Compiler {
     async fn child(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, CompileFault> {
         self.children.inc();
         let (cpu, memory) = (self.limits.cpu.as_secs().to_string(), self.limits.memory.to_string());
-        let mut child = Command::new(&self.program)
-            .args([SUBCOMMAND, name, &cpu, &memory])
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(broken)?;
-        let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(CompileFault::Child("it has no pipes".to_owned()));
-        };
+        let arguments = [SUBCOMMAND, name, &cpu, &memory];
+        let (mut child, mut input, output) =
+            child::start(&self.program, &arguments).map_err(broken)?;
         let exchange = async {
             // A child that is killed does not read to the end; its status has the reason.
             let write = async move {

@@ -6,3 +6,4 @@ pub(crate) mod untrusted_file;
 pub(crate) mod file_limit;
 pub(crate) mod hardening;
 pub(crate) mod child_limits;
+pub(crate) mod child;

@@ -7,13 +7,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Stdio;
 
 use model::problem::Fault;
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
+use crate::os::child;
 use crate::schema::child::{
     Ask, CPU, MEMORY, MOST_ASK, MOST_FAULTS, MOST_VERDICT, SUBCOMMAND, Verdict, What, WireFault,
 };
@@ -88,18 +88,7 @@ impl fmt::Display for Broken {
 impl SchemaChild {
     /// Starts a child process of this executable, with an empty environment.
     pub(crate) fn start(program: &Path) -> Result<Self, Broken> {
-        let mut child = Command::new(program)
-            .arg(SUBCOMMAND)
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(Broken::Start)?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Broken::Odd);
-        };
+        let (child, input, output) = child::start(program, &[SUBCOMMAND]).map_err(Broken::Start)?;
         Ok(Self { child, input, output, known: HashSet::new(), known_bytes: 0 })
     }
 

@@ -13,7 +13,7 @@ use model::octets::{Octets, in_memory};
 use model::port::outbox::{AttemptStep, Claim, ClaimRequest, Claimed};
 use model::port::store_error::StoreError;
 use model::submission::{RecipientVerdict, State};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Rows, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::failed;
@@ -44,15 +44,10 @@ pub(crate) fn take(
     wish: &ClaimRequest,
     served: &mut Served,
 ) -> Result<Claimed, WriteError> {
-    let mut room = wish.room.clone();
-    room.limit = room.limit.min(CLAIMED);
-    if room.limit == 0 {
-        return Ok(Claimed::default());
-    }
-    let due =
-        |tenant: &TenantId, account: &AccountId, limit| due(conn, tenant, account, wish, limit);
     loop {
-        let (ids, more) = choose(waiting(conn, NEXT_ACCOUNT)?, &room, served, due)?;
+        let Some((ids, more)) = choose_due(conn, NEXT_ACCOUNT, due, wish, served)? else {
+            return Ok(Claimed::default());
+        };
         let (mut claims, mut is_damaged) = (Vec::new(), false);
         for id in ids {
             match take_one(conn, blobs, &id, wish) {
@@ -75,11 +70,31 @@ pub(crate) fn take(
     }
 }
 
-/// The accounts with something waiting, each found after the one before by `next`.
-pub(crate) fn waiting(
+/// The due items of an account, the oldest first and at most so many.
+type DueOf =
+    fn(&Connection, &TenantId, &AccountId, &ClaimRequest, u32) -> Result<Vec<Due>, WriteError>;
+
+/// Chooses what to claim now among the accounts that `next` finds, and whether more may be due;
+/// none where there is no capacity.
+pub(crate) fn choose_due(
     conn: &Connection,
     next: &str,
-) -> Result<Vec<(TenantId, AccountId)>, WriteError> {
+    due: DueOf,
+    wish: &ClaimRequest,
+    served: &mut Served,
+) -> Result<Option<(Vec<SubmissionId>, bool)>, WriteError> {
+    let mut room = wish.room.clone();
+    room.limit = room.limit.min(CLAIMED);
+    if room.limit == 0 {
+        return Ok(None);
+    }
+    let due =
+        |tenant: &TenantId, account: &AccountId, limit| due(conn, tenant, account, wish, limit);
+    choose(waiting(conn, next)?, &room, served, due).map(Some)
+}
+
+/// The accounts with something waiting, each found after the one before by `next`.
+fn waiting(conn: &Connection, next: &str) -> Result<Vec<(TenantId, AccountId)>, WriteError> {
     let mut next = conn.prepare_cached(next)?;
     let mut accounts = Vec::new();
     let mut last = (String::new(), String::new());
@@ -105,16 +120,20 @@ fn due(
 ) -> Result<Vec<Due>, WriteError> {
     let mut statement = conn.prepare_cached(DUE)?;
     let mut waiting = |first: bool| {
-        let (now, mut due) = (wish.now.millis(), Vec::new());
-        let mut rows =
-            statement.query(params![tenant.as_str(), account.as_str(), first, now, limit])?;
-        while let Some(row) = rows.next()? {
-            let created = Timestamp::from_millis(row.get(0)?);
-            due.extend(row.get::<_, String>(1)?.parse().ok().map(|id| (created, id)));
-        }
-        Ok::<_, WriteError>(due)
+        let now = wish.now.millis();
+        due_rows(statement.query(params![tenant.as_str(), account.as_str(), first, now, limit])?)
     };
     Ok(merge(waiting(true)?, waiting(false)?, limit))
+}
+
+/// Reads rows of a time and an id.
+pub(crate) fn due_rows(mut rows: Rows<'_>) -> Result<Vec<Due>, WriteError> {
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        let created = Timestamp::from_millis(row.get(0)?);
+        due.extend(row.get::<_, String>(1)?.parse().ok().map(|id| (created, id)));
+    }
+    Ok(due)
 }
 
 fn take_one(

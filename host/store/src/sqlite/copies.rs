@@ -5,15 +5,13 @@
 //! Invariant: bytes whose copy is pending are kept, whatever state the submission is in.
 
 use model::ids::{AccountId, SubmissionId, TenantId};
-use model::instant::Timestamp;
 use model::port::outbox::{ClaimRequest, ClaimedCopies, SentCopyTask};
 use model::submission::SentCopy;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::files::blobs::{Blobs, Digest};
-use crate::rules::fair_queue::{Due, Served, choose};
-use crate::rules::outbox::CLAIMED;
-use crate::sqlite::claims::{give_up_bytes, stored_bytes, unsigned, waiting};
+use crate::rules::fair_queue::{Due, Served};
+use crate::sqlite::claims::{choose_due, due_rows, give_up_bytes, stored_bytes, unsigned};
 use crate::sqlite::rows::{parsed, state};
 use crate::sqlite::writer::WriteError;
 
@@ -36,14 +34,9 @@ pub(crate) fn take_copies(
     wish: &ClaimRequest,
     served: &mut Served,
 ) -> Result<ClaimedCopies, WriteError> {
-    let mut room = wish.room.clone();
-    room.limit = room.limit.min(CLAIMED);
-    if room.limit == 0 {
+    let Some((ids, more)) = choose_due(conn, NEXT_OWNER, due, wish, served)? else {
         return Ok(ClaimedCopies::default());
-    }
-    let due =
-        |tenant: &TenantId, account: &AccountId, limit| due(conn, tenant, account, wish, limit);
-    let (ids, more) = choose(waiting(conn, NEXT_OWNER)?, &room, served, due)?;
+    };
     let mut copies = Vec::new();
     for id in ids {
         match take(conn, blobs, &id, wish) {
@@ -64,14 +57,8 @@ fn due(
     limit: u32,
 ) -> Result<Vec<Due>, WriteError> {
     let mut statement = conn.prepare_cached(DUE_COPIES)?;
-    let mut rows =
-        statement.query(params![tenant.as_str(), account.as_str(), wish.now.millis(), limit])?;
-    let mut due = Vec::new();
-    while let Some(row) = rows.next()? {
-        let created = Timestamp::from_millis(row.get(0)?);
-        due.extend(row.get::<_, String>(1)?.parse().ok().map(|id| (created, id)));
-    }
-    Ok(due)
+    let now = wish.now.millis();
+    due_rows(statement.query(params![tenant.as_str(), account.as_str(), now, limit])?)
 }
 
 fn take(

@@ -108,12 +108,13 @@ mod tests {
     use std::os::unix::fs::FileExt;
     use std::time::Duration;
 
+    use fakes::account::password;
     use model::port::accounts::Accounts;
 
     use super::*;
     use crate::keys::seal::MasterKey;
     use crate::sqlite::Sqlite;
-    use crate::tests::fixture::{Bench, TestClock, key, password, person, sqlite};
+    use crate::tests::fixture::{Bench, TestClock, key, person, sqlite};
 
     #[tokio::test]
     async fn what_is_whole_is_seen_while_a_host_has_it_and_after() {

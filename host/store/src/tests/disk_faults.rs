@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fakes::account::password;
 use model::port::accounts::Accounts;
 use model::port::maintenance::{Condition, Maintenance};
 use model::port::outbox::{AttemptStep, Outbox};
@@ -19,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::OpenError;
 use crate::sqlite::Sqlite;
 use crate::tests::fixture::{
-    Bench, LEASE, TestClock, bytes_of, ended, id, key, octets, password, person, sqlite, used,
+    Bench, LEASE, TestClock, bytes_of, ended, id, key, octets, person, sqlite, used,
 };
 
 /// The sync of one file failed: nothing new is accepted, and work under way is written to the

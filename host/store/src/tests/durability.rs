@@ -12,6 +12,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use fakes::account::password;
 use model::account::Account;
 use model::ids::{AccountId, TenantId};
 use model::octets::{Octets, ReadAt};
@@ -27,8 +28,7 @@ use crate::error::OpenError;
 use crate::keys::seal::MasterKey;
 use crate::sqlite::Sqlite;
 use crate::tests::fixture::{
-    Bench, Store, account, bytes_of, ended, id, key, octets, password, person, sqlite, tenant,
-    token, used,
+    Bench, Store, account, bytes_of, ended, id, key, octets, person, sqlite, tenant, token, used,
 };
 
 impl Store for Sqlite {

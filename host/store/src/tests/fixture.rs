@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::account::{Account, Credentials, Identity};
+use fakes::account::password;
+use model::account::Account;
 use model::ids::{AccountId, SubmissionId, TenantId, TokenId};
 use model::instant::Timestamp;
 use model::octets::{Octets, in_memory};
@@ -16,7 +17,6 @@ use model::port::clock::Clock;
 use model::port::outbox::{Acceptance, AttemptStep, Claim, ClaimCapacity, ClaimRequest, Outbox};
 use model::port::store_error::StoreError;
 use model::port::tokens::{Token, Tokens};
-use model::secret::Secret;
 use model::submission::{
     Idempotency, IdempotencyKey, NewSubmission, Receipt, RecipientVerdict, State,
 };
@@ -164,6 +164,12 @@ impl<S: Store> Bench<S> {
         claims.remove(0)
     }
 
+    /// An account with the password `pass of {id}`.
+    pub(crate) async fn store_person(&self, t: &str, a: &str) {
+        let credentials = password(&format!("pass of {a}"));
+        Accounts::create(&self.store, &person(t, a), &credentials).await.unwrap();
+    }
+
     pub(crate) async fn state(&self, number: u8) -> State {
         let entry = Outbox::get(&self.store, &person("t", "anna"), &id(number)).await.unwrap();
         entry.unwrap().receipt.state
@@ -212,21 +218,12 @@ pub(crate) fn ended(claim: &Claim, state: State, due: Timestamp) -> AttemptStep 
 }
 
 pub(crate) fn person(tenant_id: &str, id: &str) -> Account {
-    let email: model::mail::address::EmailAddress = format!("{id}@example.net").parse().unwrap();
     Account {
-        id: account(id),
         tenant: tenant(tenant_id),
-        email: email.clone(),
         name: Some("A Person".to_owned()),
-        imap: None,
-        smtp: None,
-        identities: vec![Identity { name: None, email }],
         generation: GENERATION,
+        ..fakes::account::account(id, &format!("{id}@example.net"))
     }
-}
-
-pub(crate) fn password(text: &str) -> Credentials {
-    Credentials::Password(Secret::new(text.to_owned()))
 }
 
 pub(crate) fn token(tenant_id: &str, number: u8) -> Token {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use fakes::account::password;
 use model::account::{Account, Credentials, MailServer, OAuth, Security, TokenSource};
 use model::instant::Timestamp;
 use model::port::accounts::Accounts;
@@ -18,9 +19,7 @@ use crate::keys::key_file::KeyFile;
 use crate::keys::seal::MasterKey;
 use crate::sqlite::Sqlite;
 use crate::sqlite::rotation::Pass;
-use crate::tests::fixture::{
-    Bench, Store, TestClock, key, memory, password, person, sqlite, tenant,
-};
+use crate::tests::fixture::{Bench, Store, TestClock, key, memory, person, sqlite, tenant};
 
 const PEOPLE: usize = 7;
 

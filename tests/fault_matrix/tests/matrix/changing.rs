@@ -2,8 +2,7 @@
 
 use fault_matrix::cell::Start;
 use fault_matrix::mailbox_calls::CHANGING;
-
-use crate::reading::check;
+use fault_matrix::scenario::check;
 
 #[test]
 fn a_change_on_a_new_session_succeeds_or_is_a_problem() {

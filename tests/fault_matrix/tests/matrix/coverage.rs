@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use fault_matrix::cell::STARTS;
 use fault_matrix::fixture::steps;
 use fault_matrix::mailbox_calls::{CHANGING, READING, VERIFYING};
+use fault_matrix::scenario::Scenario;
 use fault_matrix::submissions::SUBMISSIONS;
 use mailroom::Protocol;
 

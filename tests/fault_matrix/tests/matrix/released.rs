@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fakes::directory::copy_all;
 use fault_matrix::clock::Running;
 use fault_matrix::fixture::{BO, CY, Fixture};
 use model::instant::Timestamp;
@@ -77,18 +78,5 @@ async fn drain(dir: &Path) {
     }
     for subject in ["sent", "failed", "expired", "cancelled", "deleted account"] {
         assert_eq!(fixture.count(BO, "INBOX", subject), 0, "{subject}");
-    }
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir(&to).unwrap();
-            copy_all(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), &to).unwrap();
-        }
     }
 }

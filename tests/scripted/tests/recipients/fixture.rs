@@ -2,12 +2,7 @@
 //! a paused clock.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +11,12 @@ use engine::engine::Engine;
 use engine::ports::Ports;
 use engine::providers::Profiles;
 use engine::settings::Settings;
+use fakes::clock::TokioClock;
+use fakes::entropy::Counting;
+use fakes::no_mail_server::NoMailServer;
+use fakes::wire::{PipeWire, boxed};
 use mail::smtp::{Smtp, SmtpLimits};
-use model::account::{Account, Credentials, Identity, MailServer, Security};
+use model::account::Account;
 use model::caller::Party;
 use model::filter::Edit;
 use model::ids::SubmissionId;
@@ -27,19 +26,15 @@ use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
-use model::port::clock::{Clock, Entropy};
+use model::port::clock::Clock;
 use model::port::dial::{Dial, DialError, Target, Wire};
-use model::port::imap::{ImapConnect, ImapError, ImapSession};
-use model::port::login_observer::LoginObserver;
 use model::port::mime::{Mime, MimeError};
 use model::port::outbox::{Acceptance, Outbox};
 use model::port::spool::{Spool, SpoolError, Spools};
-use model::secret::Secret;
 use model::submission::{NewSubmission, SubmissionStatus};
 use scripted::smtp::Server;
 use store::keys::seal::MasterKey;
 use store::memory::Memory;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 
 /// Parsed once, since every fixture needs them.
@@ -57,10 +52,10 @@ pub(crate) fn submit(server: &Server, count: usize, within: Duration) -> Seen {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let clock = Arc::new(Paused(Instant::now()));
+        let clock = Arc::new(TokioClock::new());
         let memory = Memory::new(MasterKey::from_bytes([7; 32]), clock.clone());
         let account = account();
-        let credentials = Credentials::Password(Secret::new("secret".to_owned()));
+        let credentials = fakes::account::password("secret");
         memory.create(&account, &credentials).await.unwrap();
         let engine = engine(server, &memory, &clock);
         let raw = in_memory(Bytes::from_static(b"Subject: hi\r\n\r\n.\r\n"));
@@ -98,35 +93,19 @@ fn spawn(work: impl Future<Output = ()> + Send + 'static) {
 }
 
 fn account() -> Account {
-    let smtp = MailServer {
-        host: "mail.example.net".to_owned(),
-        port: 465,
-        security: Security::Tls,
-        username: "ann".to_owned(),
-        pin: None,
-    };
-    let email = "ann@example.net".parse().unwrap();
-    Account {
-        id: "ann".parse().unwrap(),
-        tenant: "acme".parse().unwrap(),
-        email: "ann@example.net".parse().unwrap(),
-        name: None,
-        imap: None,
-        smtp: Some(smtp),
-        identities: vec![Identity { name: None, email }],
-        generation: 1,
-    }
+    let smtp = Some(fakes::account::server("mail.example.net", 465, "ann"));
+    Account { smtp, ..fakes::account::account("ann", "ann@example.net") }
 }
 
-fn engine(server: &Server, memory: &Memory, clock: &Arc<Paused>) -> Arc<Engine> {
-    let nothing = Arc::new(Nothing(AtomicU8::new(0)));
+fn engine(server: &Server, memory: &Memory, clock: &Arc<TokioClock>) -> Arc<Engine> {
+    let nothing = Arc::new(Nothing);
     let profiles = Arc::clone(&PROFILES);
     let discovery = Discovery::new(profiles.clone(), HashMap::new(), None, clock.clone());
     let dial = Arc::new(Pipes(server.clone()));
     let ports = Ports {
         clock: clock.clone(),
-        entropy: nothing.clone(),
-        imap: nothing.clone(),
+        entropy: Arc::new(Counting::default()),
+        imap: Arc::new(NoMailServer),
         smtp: Arc::new(Smtp::new(dial, "client.example.net", SmtpLimits::default())),
         mime: nothing.clone(),
         outbox: Arc::new(memory.clone()),
@@ -142,22 +121,6 @@ fn engine(server: &Server, memory: &Memory, clock: &Arc<Paused>) -> Arc<Engine> 
     Engine::new(ports, Settings::default())
 }
 
-/// tokio's paused clock.
-#[derive(Debug)]
-struct Paused(Instant);
-
-impl Clock for Paused {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_750_000_000_000).after(self.0.elapsed())
-    }
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
 /// Connects to the scripted server for every host.
 #[derive(Debug)]
 struct Pipes(Server);
@@ -171,74 +134,17 @@ impl Dial for Pipes {
                 // A client that disconnects in the middle is part of some tests.
                 let _ = server.serve(far).await;
             });
-            let wire: Box<dyn Wire> = Box::new(Pipe(near));
-            Ok(wire)
+            // TLS belongs to `net`.
+            Ok(boxed(PipeWire::encrypted(near)))
         })
-    }
-}
-
-/// Claims to be encrypted, since TLS belongs to `net`.
-#[derive(Debug)]
-struct Pipe(DuplexStream);
-
-impl Wire for Pipe {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        Pin::new(&mut self.0).poll_read(context, &mut buffer).map_ok(|()| buffer.filled().len())
-    }
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
-    fn upgrade(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Wire>, DialError>> {
-        Box::pin(async move {
-            let wire: Box<dyn Wire> = self;
-            Ok(wire)
-        })
-    }
-    fn peer(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 9))
-    }
-    fn is_encrypted(&self) -> bool {
-        true
     }
 }
 
 /// Ports that no delivery uses.
 #[derive(Debug)]
-struct Nothing(AtomicU8);
+struct Nothing;
 
 const NOTHING: &str = "there is none here";
-
-impl Entropy for Nothing {
-    fn fill(&self, buffer: &mut [u8]) {
-        buffer.fill(self.0.fetch_add(1, Ordering::Relaxed));
-    }
-}
-
-impl ImapConnect for Nothing {
-    fn connect<'a>(
-        &'a self,
-        _: &'a MailServer,
-        _: &'a Credentials,
-        _: &'a dyn LoginObserver,
-    ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
-        Box::pin(async { Err(ImapError::Timeout) })
-    }
-}
 
 impl Spools for Nothing {
     fn create(&self, _: &Party) -> Result<Box<dyn Spool>, SpoolError> {

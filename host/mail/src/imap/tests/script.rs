@@ -11,7 +11,7 @@ use model::port::imap::{FetchItem, FetchRow, ImapConnect, ImapError, ImapSession
 use model::port::login_observer::LoginObserver;
 
 use crate::imap::{Imap, ImapLimits};
-use crate::scripted_peer::{OneWire, Peer, credentials, pair, server};
+use crate::scripted_peer::{OneWire, Peer, credentials, pair, server, talk};
 
 pub(crate) const FULL: &str = "IMAP4rev1 AUTH=PLAIN MOVE UIDPLUS SPECIAL-USE LIST-EXTENDED";
 pub(crate) const BARE: &str = "IMAP4rev1 UIDPLUS";
@@ -106,7 +106,8 @@ pub(crate) async fn open_with(
     security: Security,
     says: &[&str],
 ) -> (Result<(), ImapError>, Vec<String>) {
-    talk(credentials, security, says, &()).await
+    let server = server(security);
+    talk(says, async |dial| imap(dial).connect(&server, credentials, &()).await).await
 }
 
 pub(crate) async fn watched(
@@ -114,36 +115,8 @@ pub(crate) async fn watched(
     says: &[&str],
     steps: &dyn LoginObserver,
 ) -> (Result<(), ImapError>, Vec<String>) {
-    talk(&credentials(), security, says, steps).await
-}
-
-async fn talk(
-    credentials: &Credentials,
-    security: Security,
-    says: &[&str],
-    steps: &dyn LoginObserver,
-) -> (Result<(), ImapError>, Vec<String>) {
-    let (dial, mut peer) = pair();
-    let imap = imap(dial);
-    let server = server(security);
-    let play = async {
-        let (mut heard, mut tag) = (Vec::new(), String::new());
-        for (index, piece) in says.iter().enumerate() {
-            if index > 0 {
-                let line = peer.hear().await;
-                // A line without a space is the response to a challenge and has no tag.
-                if let Some((first, _)) = line.split_once(' ') {
-                    tag = first.to_owned();
-                }
-                heard.push(line);
-            }
-            peer.say(piece.replace("{tag}", &tag)).await;
-        }
-        drop(peer);
-        heard
-    };
-    let (session, heard) = tokio::join!(imap.connect(&server, credentials, steps), play);
-    (session.map(|_| ()), heard)
+    let (server, credentials) = (server(security), credentials());
+    talk(says, async |dial| imap(dial).connect(&server, &credentials, steps).await).await
 }
 
 /// Every command of the port, by number, as a result without its value; none past the last.

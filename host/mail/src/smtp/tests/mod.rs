@@ -22,7 +22,7 @@ use model::port::login_observer::LoginObserver;
 use model::port::smtp::{BeforeDot, Data, Delivery, SmtpConnect, SmtpError, SmtpSession};
 use model::port::store_error::StoreError;
 
-use crate::scripted_peer::{OneWire, Peer, activity, credentials, pair, server};
+use crate::scripted_peer::{OneWire, Peer, activity, credentials, pair, server, talk};
 use crate::smtp::{Smtp, SmtpLimits};
 
 const PLAIN: &str = "250-x\r\n250-SIZE 1000000\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN\r\n";
@@ -80,7 +80,9 @@ async fn open_with(
     security: Security,
     says: &[&str],
 ) -> (Result<(), SmtpError>, Vec<String>) {
-    talk(credentials, security, says, &()).await
+    let server = server(security);
+    let connect = async |dial| smtp(dial).connect(&server, credentials, &(), &activity()).await;
+    talk(says, connect).await
 }
 
 async fn watched(
@@ -88,33 +90,9 @@ async fn watched(
     says: &[&str],
     steps: &dyn LoginObserver,
 ) -> (Result<(), SmtpError>, Vec<String>) {
-    talk(&credentials(), security, says, steps).await
-}
-
-async fn talk(
-    credentials: &Credentials,
-    security: Security,
-    says: &[&str],
-    steps: &dyn LoginObserver,
-) -> (Result<(), SmtpError>, Vec<String>) {
-    let (dial, mut peer) = pair();
-    let smtp = smtp(dial);
-    let server = server(security);
-    let play = async {
-        let mut heard = Vec::new();
-        for (index, piece) in says.iter().enumerate() {
-            if index > 0 {
-                heard.push(peer.hear().await);
-            }
-            peer.say(piece).await;
-        }
-        drop(peer);
-        heard
-    };
-    let activity = activity();
-    let open = smtp.connect(&server, credentials, steps, &activity);
-    let (session, heard) = tokio::join!(open, play);
-    (session.map(|_| ()), heard)
+    let (server, credentials) = (server(security), credentials());
+    let connect = async |dial| smtp(dial).connect(&server, &credentials, steps, &activity()).await;
+    talk(says, connect).await
 }
 
 /// Delivers "a\r\n" to two recipients while the peer sends one piece after each line but the

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use fakes::directory::copy_all;
 use model::account::{Account, Credentials};
 use model::instant::Timestamp;
 use model::port::accounts::Accounts;
@@ -54,19 +55,6 @@ fn copies() -> Vec<(String, tempfile::TempDir)> {
     }
     assert!(!copies.is_empty());
     copies
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir(&to).unwrap();
-            copy_all(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), &to).unwrap();
-        }
-    }
 }
 
 fn keys(dir: &Path) -> Keys {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use model::account::{Account, Credentials, Identity, MailServer, OAuth, Security, TokenSource};
+use model::account::{Account, Credentials, OAuth, TokenSource};
 use model::caller::Scope;
 use model::health::{Health, HealthIssue, HealthIssueKind, LastLogin};
 use model::ids::TokenId;
@@ -59,7 +59,7 @@ async fn writes_a_data_directory() {
 
 /// Accounts, their health, and tokens.
 async fn people(store: &Sqlite) {
-    let password = Credentials::Password(Secret::new("secret".to_owned()));
+    let password = fakes::account::password("secret");
     let ann = account("acme", "ann");
     Accounts::create(store, &ann, &password).await.unwrap();
     let at = super::at(0);
@@ -157,25 +157,15 @@ async fn write_late(bench: &Bench<Sqlite>) {
 }
 
 fn account(tenant_id: &str, name: &str) -> Account {
-    let server = |port| {
-        Some(MailServer {
-            host: "mail.x.test".to_owned(),
-            port,
-            security: Security::Tls,
-            username: format!("{name}@x.test"),
-            pin: None,
-        })
-    };
-    let email: model::mail::address::EmailAddress = format!("{name}@x.test").parse().unwrap();
+    let email = format!("{name}@x.test");
+    let server = |port| Some(fakes::account::server("mail.x.test", port, &email));
     Account {
-        id: name.parse().unwrap(),
         tenant: tenant(tenant_id),
-        email: email.clone(),
         name: Some("A Person".to_owned()),
         imap: server(993),
         smtp: server(465),
-        identities: vec![Identity { name: None, email }],
         generation: 7,
+        ..fakes::account::account(name, &email)
     }
 }
 

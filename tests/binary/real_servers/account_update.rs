@@ -4,18 +4,15 @@
 use serde_json::{Value, json};
 
 use crate::invalid_input::check;
-use testkit::site::{Site, connect, own_user, rig, server, tls_account, under};
+use testkit::site::{Connected, connected, server, under};
 use testkit::wait::wait_until;
 
 #[test]
 fn an_update_changes_only_the_given_members() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut operator = site.operator(&host);
-    let n = own_user();
+    let Some(Connected { rig, n, client: mut operator, id, up: (site, host) }) = connected() else {
+        return;
+    };
     let (email, password) = rig.user(n);
-    let id = connect(&mut operator, &tls_account(rig, n));
     let path = format!("/v1/accounts/{id}");
     rig.deliver(n, "INBOX", b"Subject: here\r\n\r\nx\r\n");
     let list = under(&id, "messages");
@@ -114,13 +111,8 @@ fn an_update_changes_only_the_given_members() {
 
 #[test]
 fn identities_are_replaced_and_used_as_the_sender() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut operator = site.operator(&host);
-    let n = own_user();
+    let Some(Connected { rig, n, client: mut operator, id, up: _up }) = connected() else { return };
     let (email, _) = rig.user(n);
-    let id = connect(&mut operator, &tls_account(rig, n));
     let (path, send) = (under(&id, "identities"), under(&id, "send"));
     let first = operator.get(&path).expect(200);
     assert_eq!(first, json!({"identities": [{"name": "王小明", "email": email}]}));

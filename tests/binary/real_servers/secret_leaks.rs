@@ -1,12 +1,12 @@
 //! Secret-leak tests: with everything logged, no secret appears in any file, log, response or
 //! component.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use testkit::canary::Canary;
+use testkit::command::run_with_input;
 use testkit::process::{Host, binary};
 use testkit::site::{
     APPLICATION, Site, own_user, rig, server, starttls_account, tls_account, under,
@@ -166,18 +166,13 @@ fn found(bytes: &[u8], word: &[u8]) -> bool {
 /// Adds an account on the command line, which the servers refuse; returns the output.
 fn typed(host: &Host, token: &str, rig: &rig::Rig, input: &str) -> Vec<u8> {
     let imap = format!("localhost:{}", rig.imaps_port());
-    let mut child = Command::new(binary())
+    let mut command = Command::new(binary());
+    command
         .args(["account", "add", "x@example.test", "--imap", &imap, "--imap-security", "tls"])
         .args(["--url", &host.url()])
         .env("POSTLET_TOKEN", token)
-        .env("POSTLET_LOG", LOUD)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+        .env("POSTLET_LOG", LOUD);
+    let output = run_with_input(&mut command, input);
     assert!(!output.status.success());
     let said = [output.stdout, output.stderr].concat();
     assert!(found(&said, b"auth          failed"), "{}", String::from_utf8_lossy(&said));

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use testkit::http::Client;
-use testkit::site::{Site, connect, own_user, rig, tls_account, under};
+use testkit::site::{Connected, connected, under};
 use testkit::wait::wait_for;
 
 const DRAFTS: usize = 40;
@@ -20,16 +20,11 @@ const DRAFTS: usize = 40;
 #[test]
 #[expect(clippy::print_stderr, reason = "the seed repeats a failure")]
 fn sent_names_and_texts_are_read_back_unchanged() {
-    let Some(rig) = rig() else { return };
+    let Some(Connected { rig, n, mut client, id: account, up: _up }) = connected() else { return };
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let drafts = number("POSTLET_DRAFTS").map_or(DRAFTS, |n| usize::try_from(n).unwrap());
     let seed = number("POSTLET_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     eprintln!("{drafts} drafts, POSTLET_SEED={seed}");
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut client = site.operator(&host);
-    let n = own_user();
-    let account = connect(&mut client, &tls_account(rig, n));
     let own = rig.user(n).0;
 
     let mut random = Random(seed);

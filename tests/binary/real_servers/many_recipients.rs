@@ -4,17 +4,16 @@ use serde_json::Value;
 
 use crate::mail_server_errors::send;
 use testkit::imap::Imap;
-use testkit::site::{Site, connect, own_user, rig, tls_account, under};
+use testkit::site::{Connected, connected, own_user, under};
 use testkit::wait::{wait_for, wait_until};
 
 /// Twenty-five of thirty do not exist.
 #[test]
 fn refused_recipients_do_not_keep_the_message_from_the_others() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut operator = site.operator(&host);
-    let account = connect(&mut operator, &tls_account(rig, own_user()));
+    let Some(Connected { rig, client: mut operator, id: account, up: _up, .. }) = connected()
+    else {
+        return;
+    };
     let good: Vec<u16> = (0..5).map(|_| own_user()).collect();
     let wrong = (0..25).map(|number| format!("nobody{number}@example.test"));
     let to: Vec<String> = wrong.chain(good.iter().map(|&user| rig.user(user).0)).collect();

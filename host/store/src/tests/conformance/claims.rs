@@ -1,18 +1,25 @@
-//! Conformance suite of both stores: claims, their capacity, fairness and order, and how an attempt
-//! is released.
+//! Conformance suite of both stores: claims, their capacity, fairness and order, leases, and how an
+//! attempt is released.
 
 use std::time::Duration;
 
-use model::port::outbox::{AttemptStep, ClaimCapacity, ClaimRequest, Claimed, Outbox};
+use model::port::outbox::{AttemptStep, ClaimCapacity, ClaimRequest, Outbox};
 use model::port::store_error::StoreError;
 use model::submission::{SentCopy, State};
 
-use crate::tests::conformance::suite;
+use crate::tests::conformance::order;
 use crate::tests::fixture::{
-    Bench, SECOND, Store, account, bytes_of, ended, id, octets, person, tenant,
+    Bench, LEASE, SECOND, Store, account, bytes_of, ended, id, octets, person, tenant,
 };
 
 suite!(
+    a_claim_carries_everything,
+    what_is_not_due_is_not_claimed,
+    the_longest_due_comes_first,
+    tenants_take_turns_within_a_claim_and_across_claims,
+    a_claim_that_ran_out_is_claimed_again_with_a_higher_epoch,
+    next_due_is_the_soonest_of_dues_and_leases,
+    void_claims_leaves_every_claim_its_due,
     an_account_without_room_keeps_nobody_waiting,
     accounts_of_a_tenant_take_turns,
     old_mail_goes_before_new_mail_also_when_it_was_deferred,
@@ -22,6 +29,110 @@ suite!(
     copies_have_room_of_their_own,
     damaged_bytes_end_who_waits_and_keep_what_is_in_doubt,
 );
+
+async fn a_claim_carries_everything<S: Store>(bench: Bench<S>) {
+    for (number, length) in [(1_u8, 0), (2, 1), (3, 65_536), (4, 65_537), (5, 700_001)] {
+        let mut new = bench.draft(number);
+        let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+        new.raw = octets(&bytes);
+        bench.accepted(new.clone()).await;
+        let claim = bench.claimed().await;
+        assert_eq!(
+            (&claim.id, &claim.tenant, &claim.account),
+            (&new.id, &new.tenant, &new.account)
+        );
+        assert_eq!((&claim.message_id, &claim.sender), (&new.message_id, &new.sender));
+        assert_eq!((claim.attempts, claim.epoch, claim.found), (0, 1, State::Accepted));
+        assert_eq!((claim.created, claim.possible_duplicate), (new.created, false));
+        let recipients: Vec<_> = claim.recipients.iter().map(|one| one.recipient.clone()).collect();
+        assert_eq!(recipients, new.recipients);
+        assert_eq!(claim.raw.size(), length as u64);
+        assert_eq!(bytes_of(&claim.raw).await, bytes);
+    }
+}
+
+async fn what_is_not_due_is_not_claimed<S: Store>(bench: Bench<S>) {
+    let mut new = bench.draft(1);
+    new.due = bench.now().after(SECOND);
+    bench.accepted(new).await;
+    assert!(bench.claims(10).await.is_empty());
+    bench.clock.advance(SECOND);
+    assert!(bench.claims(0).await.is_empty());
+    bench.claimed().await;
+    assert!(bench.claims(10).await.is_empty(), "claimed twice");
+}
+
+async fn the_longest_due_comes_first<S: Store>(bench: Bench<S>) {
+    let now = bench.now();
+    for (number, seconds) in [(1, 3), (2, 1), (3, 2)] {
+        let mut new = bench.draft(number);
+        new.due = now.after(SECOND * seconds);
+        bench.accepted(new).await;
+    }
+    bench.clock.advance(SECOND * 9);
+    assert_eq!(order(&bench.claims(2).await), [2, 3]);
+    assert_eq!(order(&bench.claims(2).await), [1]);
+}
+
+async fn tenants_take_turns_within_a_claim_and_across_claims<S: Store>(bench: Bench<S>) {
+    for (number, t) in [(1, "a"), (2, "a"), (3, "a"), (4, "a"), (5, "b"), (6, "c"), (7, "c")] {
+        let mut new = bench.draft(number);
+        (new.tenant, new.due) =
+            (tenant(t), bench.now().after(Duration::from_millis(number.into())));
+        bench.accepted(new).await;
+    }
+    bench.clock.advance(SECOND);
+    assert_eq!(order(&bench.claims(2).await), [1, 5]);
+    assert_eq!(order(&bench.claims(1).await), [6]);
+    assert_eq!(order(&bench.claims(1).await), [2]);
+    assert_eq!(order(&bench.claims(9).await), [7, 3, 4]);
+}
+
+async fn a_claim_that_ran_out_is_claimed_again_with_a_higher_epoch<S: Store>(bench: Bench<S>) {
+    bench.accepted(bench.draft(1)).await;
+    let first = bench.claimed().await;
+    bench.clock.advance(LEASE - Duration::from_millis(1));
+    assert!(bench.claims(10).await.is_empty());
+    bench.clock.advance(Duration::from_millis(1));
+    let second = bench.claimed().await;
+    assert_eq!((first.epoch, second.epoch), (1, 2));
+    assert_eq!((first.attempts, second.attempts), (0, 1));
+}
+
+async fn next_due_is_the_soonest_of_dues_and_leases<S: Store>(bench: Bench<S>) {
+    assert_eq!(bench.store.next_due(bench.now()).await.unwrap(), None);
+    let later = bench.now().after(LEASE * 2);
+    let mut new = bench.draft(1);
+    new.due = later;
+    bench.accepted(new).await;
+    assert_eq!(bench.store.next_due(bench.now()).await.unwrap(), Some(later));
+    bench.accepted(bench.draft(2)).await;
+    assert_eq!(bench.store.next_due(bench.now()).await.unwrap(), Some(later), "it is due now");
+    bench.claimed().await;
+    assert_eq!(bench.store.next_due(bench.now()).await.unwrap(), Some(bench.now().after(LEASE)));
+}
+
+async fn void_claims_leaves_every_claim_its_due<S: Store>(bench: Bench<S>) {
+    for number in 1..=5 {
+        bench.accepted(bench.draft(number)).await;
+    }
+    let mut claims = bench.claims(2).await;
+    let wish = ClaimRequest { pauses: vec![LEASE / 2], ..bench.wish(2) };
+    claims.extend(bench.store.claim(wish).await.unwrap().claims);
+    bench.store.record(&claims[0].id, 1, AttemptStep::DotSent).await.unwrap();
+    let step = ended(&claims[2], State::Sent, bench.now());
+    bench.store.record(&claims[2].id, 1, step).await.unwrap();
+    assert_eq!(bench.store.release_claims().await.unwrap(), 3);
+    let mut found: Vec<_> =
+        bench.claims(9).await.into_iter().map(|claim| (claim.id, claim.found)).collect();
+    found.sort_by(|one, two| one.0.cmp(&two.0));
+    let want = [(id(1), State::DotSent), (id(2), State::Accepted), (id(5), State::Accepted)];
+    assert_eq!(found, want);
+    // An attempt that had begun keeps its back-off.
+    bench.clock.advance(LEASE / 2);
+    let claim = bench.claimed().await;
+    assert_eq!((claim.id, claim.attempts), (id(4), 1));
+}
 
 async fn an_account_without_room_keeps_nobody_waiting<S: Store>(bench: Bench<S>) {
     for number in 1..=20 {
@@ -40,11 +151,11 @@ async fn an_account_without_room_keeps_nobody_waiting<S: Store>(bench: Bench<S>)
     let claim =
         async |room| bench.store.claim(ClaimRequest { room, ..bench.wish(0) }).await.unwrap();
     let claimed = claim(room(9, 2, 0)).await;
-    assert_eq!((numbers(&claimed), claimed.more), (vec![21], true), "anna's wait");
+    assert_eq!((order(&claimed.claims), claimed.more), (vec![21], true), "anna's wait");
     let claimed = claim(room(9, 2, 2)).await;
-    assert_eq!((numbers(&claimed), claimed.more), (vec![1, 2], true));
+    assert_eq!((order(&claimed.claims), claimed.more), (vec![1, 2], true));
     let claimed = claim(room(0, 2, 2)).await;
-    assert_eq!((numbers(&claimed), claimed.more), (vec![], false));
+    assert_eq!((order(&claimed.claims), claimed.more), (vec![], false));
     let claimed = claim(room(20, 2, 18)).await;
     assert_eq!(claimed.claims.len(), 18);
     assert!(!claimed.more, "nothing is left");
@@ -56,13 +167,13 @@ async fn accounts_of_a_tenant_take_turns<S: Store>(bench: Bench<S>) {
         (new.account, new.created) = (account(who), bench.now().after(SECOND * number.into()));
         bench.accepted(new).await;
     }
-    let mut order = Vec::new();
+    let mut seen = Vec::new();
     for limit in [1, 1, 2, 5] {
         let claimed = bench.store.claim(bench.wish(limit)).await.unwrap();
         assert_eq!(claimed.more, limit != 5);
-        order.extend(numbers(&claimed));
+        seen.extend(order(&claimed.claims));
     }
-    assert_eq!(order, [1, 4, 5, 2, 6, 3]);
+    assert_eq!(seen, [1, 4, 5, 2, 6, 3]);
 }
 
 async fn old_mail_goes_before_new_mail_also_when_it_was_deferred<S: Store>(bench: Bench<S>) {
@@ -123,12 +234,7 @@ async fn a_claim_says_when_an_attempt_that_vanishes_comes_back<S: Store>(bench: 
 }
 
 async fn claims<S: Store>(bench: &Bench<S>, limit: u32) -> Vec<u8> {
-    numbers(&bench.store.claim(bench.wish(limit)).await.unwrap())
-}
-
-fn numbers(claimed: &Claimed) -> Vec<u8> {
-    let number = |of| (0..=u8::MAX).find(|number| id(*number) == of).unwrap();
-    claimed.claims.iter().map(|claim| number(claim.id.clone())).collect()
+    order(&bench.store.claim(bench.wish(limit)).await.unwrap().claims)
 }
 
 async fn a_copy_is_pending_with_its_verdict_and_keeps_the_bytes<S: Store>(bench: Bench<S>) {

@@ -1,12 +1,12 @@
 //! Conformance suite of both stores: changes of accounts, and their health.
 
+use fakes::account::password;
 use model::account::{Account, Credentials, MailServer, Security};
 use model::health::{AccountState, Health, HealthIssue, HealthIssueKind};
 use model::port::accounts::{Accounts, CredentialSwap};
 use model::problem::Protocol;
 
-use crate::tests::conformance::suite;
-use crate::tests::fixture::{Bench, Store, password, person, tenant};
+use crate::tests::fixture::{Bench, Store, person, tenant};
 
 suite!(
     an_account_is_changed_only_as_it_was_read,

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use testkit::http::Client;
-use testkit::site::{Site, connect, own_user, rig, tls_account, under};
+use testkit::site::{Connected, connected, under};
 
 const FROM: &str = "From: Ann <ann@example.test>\r\nTo: Bob <bob@example.test>\r\n\
     Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n";
@@ -22,12 +22,7 @@ fn multipart(kind: &str, parts: &[String]) -> String {
 
 #[test]
 fn messages_over_a_mebibyte_have_preview_and_attachments_in_lists() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut client = site.operator(&host);
-    let n = own_user();
-    let account = connect(&mut client, &tls_account(rig, n));
+    let Some(Connected { rig, n, mut client, id: account, up: _up }) = connected() else { return };
     let hello = || "\r\nhello".to_owned();
     let file = || {
         let fields = "Content-Type: application/octet-stream; name=a.bin\r\n\
@@ -71,12 +66,7 @@ fn messages_over_a_mebibyte_have_preview_and_attachments_in_lists() {
 
 #[test]
 fn truncated_parts_of_a_long_message_are_reported() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut client = site.operator(&host);
-    let n = own_user();
-    let account = connect(&mut client, &tls_account(rig, n));
+    let Some(Connected { rig, n, mut client, id: account, up: _up }) = connected() else { return };
     let mut fetch = |content: String| {
         let raw = format!("{FROM}Subject: long\r\n{content}");
         rig.deliver(n, "INBOX", raw.as_bytes());

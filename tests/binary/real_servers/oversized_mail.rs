@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::mail_server_errors::subjects;
 use testkit::http::Client;
-use testkit::site::{Site, connect, own_user, rig, tls_account, under};
+use testkit::site::{Connected, connected, under};
 
 const FROM: &str = "From: Ann <ann@example.test>\r\nTo: Bob <bob@example.test>\r\n\
     Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n";
@@ -28,12 +28,7 @@ fn ordinary(subject: &str) -> String {
 
 #[test]
 fn header_fields_of_a_megabyte_affect_their_own_row_only() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut client = site.operator(&host);
-    let n = own_user();
-    let account = connect(&mut client, &tls_account(rig, n));
+    let Some(Connected { rig, n, mut client, id: account, up: _up }) = connected() else { return };
     for raw in [ordinary("one"), long_header(), ordinary("two"), long_header(), ordinary("three")] {
         rig.deliver(n, "INBOX", raw.as_bytes());
     }
@@ -64,12 +59,7 @@ fn header_fields_of_a_megabyte_affect_their_own_row_only() {
 
 #[test]
 fn costly_html_is_shown_and_affects_no_other_message() {
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let host = site.start();
-    let mut client = site.operator(&host);
-    let n = own_user();
-    let account = connect(&mut client, &tls_account(rig, n));
+    let Some(Connected { rig, n, mut client, id: account, up: _up }) = connected() else { return };
     let mail = |html: &str| {
         format!(
             "{FROM}Subject: costly\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n--B\r\n\
