@@ -17,11 +17,10 @@ use model::caller::{Caller, Party};
 use model::ids::TenantId;
 
 use crate::error::EndpointError;
-use crate::limits::Settings;
 use crate::limits::cpu_turns::{CpuTurns, Processor};
 use crate::limits::memory::{MemoryAccount, PartyMemory};
-use crate::limits::party;
 use crate::limits::slot_pool::{Slot, SlotPool};
+use crate::limits::{Settings, party};
 
 /// Counters of instances since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -19,9 +19,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Budget, EndpointError, LimitKind};
-use crate::limits::Limits;
 use crate::limits::cpu_turns::Processor;
-use crate::limits::party;
+use crate::limits::{Limits, party};
 
 /// Interval of the epoch: how long a guest computes without yielding.
 pub(crate) const TICK: Duration = Duration::from_millis(1);

@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn what_travels_in_both_directions_comes_back_unchanged() {
         let person = |email: &str| Address { name: Some("n".to_owned()), email: email.to_owned() };
-        check::<_, wit::content::Facts>(HeaderSummary {
+        check::<_, wit::content::Facts>(&HeaderSummary {
             message_id: Some("id".to_owned()),
             thread_id: "thread".to_owned(),
             date: Some(Timestamp::from_millis(-1)),
@@ -205,7 +205,7 @@ mod tests {
             cc: vec![person("cc")],
             subject: Some("subject".to_owned()),
         });
-        check::<_, wit::content::Part>(Part {
+        check::<_, wit::content::Part>(&Part {
             path: "1.2".to_owned(),
             content_type: "text/calendar".to_owned(),
             charset: Some("utf-8".to_owned()),
@@ -217,20 +217,20 @@ mod tests {
             usage: Some(Usage::Inline),
         });
         let header = Header { name: "X-A".to_owned(), value: "1".to_owned() };
-        check::<_, filtering::Edit>(Edit::AddHeader(header));
-        check::<_, filtering::Edit>(Edit::AddFooter(Footer { text: "t".to_owned(), html: None }));
+        check::<_, filtering::Edit>(&Edit::AddHeader(header));
+        check::<_, filtering::Edit>(&Edit::AddFooter(Footer { text: "t".to_owned(), html: None }));
         for state in State::EVERY {
-            check::<_, wit::outcomes::State>(state);
+            check::<_, wit::outcomes::State>(&state);
         }
     }
 
     #[track_caller]
-    fn check<Model, Wit>(value: Model)
+    fn check<Model, Wit>(value: &Model)
     where
         Model: Convert<Wit> + Clone + PartialEq + Debug,
         Wit: Convert<Model>,
     {
         let there: Wit = value.clone().convert();
-        assert_eq!(there.convert(), value);
+        assert_eq!(&there.convert(), value);
     }
 }

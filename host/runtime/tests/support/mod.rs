@@ -14,7 +14,6 @@ use model::caller::{Caller, Grant, Scope};
 use model::instant::Timestamp;
 use model::mail::draft::Draft;
 use model::mail::message::{HeaderSummary, MessageQuery, Page, Summary};
-use model::port::BoxFuture;
 use model::port::capabilities::{
     AccountAccess, Answer, Mailboxes, Messages, Providers, Submissions, Uploads,
 };
