@@ -87,7 +87,7 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
     ),
     ("header fields that are shown", "components/mime/src/read/mod.rs", "MOST_FIELDS: usize = "),
     ("`preview`", "components/mime/src/read/mod.rs", "PREVIEW: usize = "),
-    ("a flag", "host/model/src/mail/message.rs", "LONGEST_FLAG: usize = "),
+    ("a flag", "host/rules/src/flag.rs", "LONGEST: usize = "),
     ("IMAP sessions of an account", "host/engine/src/settings.rs", "sessions_per_account: "),
     ("messages that a tenant reads at once", "host/engine/src/settings.rs", "open_bytes: "),
     ("a consent is waited for", "host/engine/src/oauth/consent.rs", "LASTS: Duration = "),
