@@ -4,14 +4,11 @@ use model::mail::address::EmailAddress;
 use model::port::store_error::StoreError;
 use model::problem::{Code, Fault, Problem};
 
-/// Maximum length in bytes of a quoted address.
-const LONGEST_QUOTED: usize = 100;
-
-/// Parses an email address; `pointer` (RFC 6901) names its member.
+/// Parses an email address; `pointer` (RFC 6901) names its member. It is not quoted: beside it are
+/// passwords, which may have been given in its place.
 pub(crate) fn address(pointer: &str, text: &str) -> Result<EmailAddress, Problem> {
     text.parse().map_err(|error: model::mail::address::InvalidAddress| {
-        let quoted = rules::foreign_text::within(LONGEST_QUOTED, text);
-        faulty(pointer, "bad-address", &format!("`{quoted}` {error}"))
+        faulty(pointer, "bad-address", &format!("it {error}"))
     })
 }
 
