@@ -4,7 +4,7 @@
 //! which also avoids the races that several writing connections have had; readers cannot write at
 //! all.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -61,8 +61,7 @@ impl Database {
         let (requests, queue) = mpsc::channel(QUEUE);
         let commits = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&commits);
-        let writer =
-            Writer { conn, queue, commits: counted, poison, log: log_of(file), upkeep, reserve };
+        let writer = Writer { conn, queue, commits: counted, poison, upkeep, reserve };
         let writer = thread::Builder::new()
             .name("store-write".to_owned())
             .spawn(move || writer.serve())
@@ -139,13 +138,6 @@ pub(crate) fn connect(file: &Path) -> rusqlite::Result<Connection> {
         conn.pragma_update(None, name, value)?;
     }
     Ok(conn)
-}
-
-/// The path of a database's write-ahead log.
-fn log_of(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
 }
 
 #[cfg(test)]
@@ -295,6 +287,11 @@ mod tests {
             longest = longest.max(fs::metadata(dir.path().join("words.db-wal")).unwrap().len());
         }
         assert!((4 << 20..6 << 20).contains(&longest), "{longest}");
+        assert_eq!(
+            fs::metadata(dir.path().join("words.db-wal")).unwrap().len(),
+            longest,
+            "it was truncated"
+        );
         assert_eq!(words(&db).await.len(), 300);
     }
 

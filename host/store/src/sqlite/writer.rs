@@ -9,7 +9,6 @@
 //! one lost: so none is tried, and every later write is refused.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -125,8 +124,6 @@ pub(crate) struct Writer {
     pub(crate) commits: Arc<AtomicU64>,
     /// Shared with everything that may see the disk fail.
     pub(crate) poison: Poison,
-    /// The log's file, for its size.
-    pub(crate) log: PathBuf,
     /// When to checkpoint.
     pub(crate) upkeep: Upkeep,
     /// Released when there is no space.
@@ -137,8 +134,8 @@ pub(crate) struct Writer {
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// Requests in one transaction: more would gain nothing and delay the first one.
 const BATCH: usize = 256;
-/// Size in bytes from which the log is checkpointed.
-const LOG: u64 = 4 << 20;
+/// Pages in the log from which it is checkpointed: 4 MiB.
+const LOG: u64 = 1024;
 /// How long a checkpoint waits for readers. The store's own are short; an operator's shell may be
 /// long.
 const READERS: Duration = Duration::from_millis(100);
@@ -148,10 +145,29 @@ const REST: u32 = 64;
 /// When the log is checkpointed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upkeep {
-    /// When it has reached a size.
+    /// When it has reached a size. The file is written again from its beginning, not truncated: a
+    /// sync of what lies in a file already is half as expensive as one of a file that grows.
     BySize,
     /// After each commit: for what is written seldom, so that deleted content is gone at once.
     EveryCommit,
+}
+
+impl Upkeep {
+    const fn after(self) -> After {
+        match self {
+            Self::BySize => After::Restart,
+            Self::EveryCommit => After::Truncate,
+        }
+    }
+}
+
+/// What becomes of the log's file after a checkpoint.
+#[derive(Clone, Copy, Debug)]
+enum After {
+    /// It keeps its size and is overwritten.
+    Restart,
+    /// It is empty, and its content is gone.
+    Truncate,
 }
 
 impl Writer {
@@ -168,12 +184,12 @@ impl Writer {
             }
             if rest > 0 {
                 rest -= 1;
-            } else if outcome.is_ok() && self.is_long() && !self.checkpoint() {
+            } else if outcome.is_ok() && self.is_long() && !self.checkpoint(self.upkeep.after()) {
                 rest = REST;
             }
         }
         if self.poison.check().is_ok() {
-            self.checkpoint();
+            self.checkpoint(After::Truncate);
         }
     }
 
@@ -194,7 +210,7 @@ impl Writer {
                     reserve.release();
                 }
                 // A checkpoint may free space in the log; a later request may find some.
-                self.checkpoint();
+                self.checkpoint(After::Truncate);
             }
             error.to_string()
         })
@@ -228,17 +244,27 @@ impl Writer {
     fn is_long(&self) -> bool {
         match self.upkeep {
             Upkeep::EveryCommit => true,
-            Upkeep::BySize => std::fs::metadata(&self.log).is_ok_and(|log| log.len() >= LOG),
+            Upkeep::BySize => self.pages().is_ok_and(|pages| pages >= LOG),
         }
     }
 
-    /// Checkpoints: copies the log into the database and empties it. False when a reader or the
-    /// disk prevented it.
-    fn checkpoint(&self) -> bool {
+    /// The pages in the log since it was begun.
+    fn pages(&self) -> rusqlite::Result<u64> {
+        let mut query = self.conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+        let pages: i64 = query.query_row([], |row| row.get(1))?;
+        Ok(u64::try_from(pages).unwrap_or(0))
+    }
+
+    /// Checkpoints: copies the log into the database, and begins it anew. False when a reader or
+    /// the disk prevented it.
+    fn checkpoint(&self, after: After) -> bool {
         let run = || {
             self.conn.busy_timeout(READERS)?;
-            let busy: bool =
-                self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            let sql = match after {
+                After::Restart => "PRAGMA wal_checkpoint(RESTART)",
+                After::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+            };
+            let busy: bool = self.conn.query_row(sql, [], |row| row.get(0))?;
             self.conn.busy_timeout(BUSY)?;
             Ok(!busy)
         };
